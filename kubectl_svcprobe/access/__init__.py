@@ -1,0 +1,1 @@
+"""Who may ask whom: the kubeconfig, and the connection to the API server."""
