@@ -1,0 +1,129 @@
+"""One request to the API server: headers in, status checked, errors of the transport in kubectl's words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from kubectl_svcprobe.access import unreachable, wire
+from kubectl_svcprobe.access.authorization import Authorization
+from kubectl_svcprobe.access.kubeconfig import Access
+from kubectl_svcprobe.access.wire import Object
+
+Query = list[tuple[str, str]]
+OnRequest = Callable[[str, str, int, int], None]
+
+#: seconds, as client-go's dialer
+_CONNECT_TIMEOUT = 30.0
+_CHUNK = 1 << 16
+
+
+def query(**parameters: object) -> Query:
+    """Query parameters without those that are empty or None."""
+    return [(name, str(value)) for name, value in parameters.items() if value not in (None, "")]
+
+
+class Transport:
+    """Sends requests through an `ApiClient`, whose connections are shared by all threads."""
+
+    def __init__(
+        self,
+        client: Any,
+        client_error: type[Exception],
+        access: Access,
+        request_timeout: float,
+        on_request: OnRequest | None,
+    ) -> None:
+        self._client = client
+        self._client_error = client_error
+        self._server = access.server
+        self._proxy: str = client.configuration.proxy or ""
+        self._authorization = Authorization(access)
+        self._read_timeout = request_timeout or None
+        self._connect_timeout = min(_CONNECT_TIMEOUT, request_timeout or _CONNECT_TIMEOUT)
+        self._on_request = on_request
+        self.warnings: list[str] = []
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+
+    def content(self, method: str, path: str, query: Query | None = None, body: Object | None = None) -> bytes:
+        """The whole answer; `ApiError` if the status is not 2xx."""
+        request = self._request(method, path, query or [], body)
+        response = self._call(request, self._read_timeout)
+        content = self._read(response)
+        self._note(request, response, len(content))
+        if not _succeeded(response):
+            raise wire.refusal(response.status, content)
+        return content
+
+    def stream(self, path: str, query: Query, timeout: float) -> Generator[bytes, None, None]:
+        """The answer in pieces, each as it arrives, until it ends or is silent for `timeout` seconds.
+
+        A connection that breaks also ends it, as in client-go: whoever watches must be able to start again anyway.
+        """
+        request = self._request("GET", path, query, None)
+        response = self._call(request, timeout)
+        try:
+            if not _succeeded(response):
+                raise wire.refusal(response.status, self._read(response))
+            self._note(request, response, 0)
+            yield from _pieces(response)
+        finally:
+            response.response.close()
+
+    def _request(self, method: str, path: str, query: Query, body: Object | None) -> Any:
+        return self._client.param_serialize(
+            method, path, query_params=query, header_params=self._headers(body), body=body
+        )
+
+    def _headers(self, body: Object | None) -> dict[str, str]:
+        headers = {"Accept": "application/json, */*"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        # the server's URL decides, as in client-go: credentials never travel in the clear
+        authorization = self._authorization() if self._server.startswith("https://") else ""
+        if authorization:
+            headers["Authorization"] = authorization
+        return headers
+
+    def _call(self, request: Any, read_timeout: float | None) -> Any:
+        with self._explained():
+            response = self._client.call_api(*request, _request_timeout=(self._connect_timeout, read_timeout))
+        for text in wire.warnings(response.headers.getlist("Warning")):
+            if text not in self.warnings:
+                self.warnings.append(text)
+        return response
+
+    def _read(self, response: Any) -> bytes:
+        with self._explained():
+            return bytes(response.read())
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except (HTTPError, OSError, self._client_error) as error:
+            raise unreachable.explain(error, self._server, self._proxy) from None
+
+    def _note(self, request: Any, response: Any, size: int) -> None:
+        if self._on_request:
+            method, url = request[0], request[1]
+            self._on_request(method, url.removeprefix(self._server), response.status, size)
+
+
+def _succeeded(response: Any) -> bool:
+    return 200 <= int(response.status) <= 299
+
+
+def _pieces(response: Any) -> Iterator[bytes]:
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield from response.response.stream(_CHUNK)
+    except (HTTPError, OSError):
+        return
