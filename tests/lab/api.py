@@ -1,0 +1,87 @@
+"""Asking the API server from within the lab: just what bringing it up and breaking it needs, and waiting by watching."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from .layout import API_ADDRESS, LabError
+
+Object = dict[str, Any]
+
+
+class Api:
+    def __init__(self, pki: Path) -> None:
+        self.tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        self.tls.load_cert_chain(str(pki / "admin.crt"), str(pki / "admin.key"))
+
+    def open(self, path: str, timeout: float) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+        connection = http.client.HTTPSConnection(API_ADDRESS, 6443, context=self.tls, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"User-Agent": "lab", "Accept": "application/json"})
+            return connection, connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+
+    def ready(self) -> bool:
+        try:
+            connection, response = self.open("/readyz", 5)
+        except OSError:
+            return False
+        with closing(connection):
+            return response.status == 200
+
+    def get(self, path: str) -> Object:
+        connection, response = self.open(path, 10)
+        with closing(connection):
+            body = response.read()
+            if response.status != 200:
+                raise LabError(f"GET {path}: {response.status} {body[:200]!r}")
+            found: Object = json.loads(body)
+            return found
+
+    def events(self, path: str, version: str, timeout: float) -> Iterator[Object]:
+        """What a watch reports, until it has been silent for the time given (then TimeoutError)."""
+        separator = "&" if "?" in path else "?"
+        connection, response = self.open(f"{path}{separator}watch=1&resourceVersion={version}", timeout)
+        with closing(connection):
+            while line := response.readline():
+                yield json.loads(line)
+
+    def until(self, path: str, met: Callable[[list[Object]], bool], what: str, seconds: float = 60) -> list[Object]:
+        """Wait until the objects at a collection's path are as they should be."""
+        deadline = time.monotonic() + seconds
+        while True:
+            listed = self.get(path)
+            objects = {item["metadata"]["uid"]: item for item in listed["items"]}
+            if met([*objects.values()]):
+                return [*objects.values()]
+            try:
+                for event in self.events(path, listed["metadata"]["resourceVersion"], max(0.1, deadline - time.monotonic())):
+                    item = event["object"]
+                    if event["type"] == "ERROR":
+                        break  # the watch has expired: list again
+                    if event["type"] == "DELETED":
+                        objects.pop(item["metadata"]["uid"], None)
+                    else:
+                        objects[item["metadata"]["uid"]] = item
+                    if met([*objects.values()]):
+                        return [*objects.values()]
+                    if time.monotonic() > deadline:
+                        break
+            except TimeoutError:
+                pass
+            if time.monotonic() > deadline:
+                raise LabError(f"{what}: not so after {seconds:g} s")
+
+
+def condition(item: Object, kind: str) -> bool:
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(entry["type"] == kind and entry["status"] == "True" for entry in conditions)

@@ -1,0 +1,173 @@
+"""The program that is the lab: brings everything up, then does what it is asked over a socket in the lab's home.
+
+It runs in mount, PID and network namespaces of the lab's own, as the child of their first process. Whatever it starts
+ends with that process, so no trace of it can outlive the lab.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from . import addons, control_plane, network, pki
+from .api import Api, condition
+from .component import Component
+from .layout import OUTSIDE_ADDRESS, LabError, Layout
+from .node import Node
+
+Reply = dict[str, Any]
+
+
+class Supervisor:
+    def __init__(self, home: Path) -> None:
+        self.layout = Layout(home)
+        self.settings = self.layout.load()
+        self.programs = Path(self.settings.programs)
+        self.nodes = {name: Node(name, self.layout, self.settings) for name in self.settings.node_names}
+        self.components: list[Component] = []
+        self.kubectl = addons.Kubectl(self.layout, self.settings)
+        self.lock = threading.Lock()
+        self.began = time.monotonic()
+
+    # --- coming up
+
+    def report(self, **event: Any) -> None:
+        """To whoever started the lab and may have gone."""
+        with contextlib.suppress(OSError):
+            os.write(1, json.dumps({"seconds": round(time.monotonic() - self.began, 2), **event}).encode() + b"\n")
+
+    def start(self) -> None:
+        network.command(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])
+        self.layout.logs.mkdir()
+        with ThreadPoolExecutor() as pool:
+            disks = [pool.submit(node.prepare) for node in self.nodes.values()]
+            links = pool.submit(network.make_network, [*self.nodes])
+            pki.make_control_plane_certificates(self.layout)
+            links.result()
+            self.api = Api(self.layout.pki)
+            certificates = [pool.submit(node.certify) for node in self.nodes.values()]
+            runtimes = [pool.submit(node.power_on) for node, disk in zip(self.nodes.values(), disks, strict=True) if not disk.result()]
+            self.components += control_plane.start_api_server(self.layout, self.settings, self.api)
+            self.components += control_plane.start_controllers(self.layout, self.settings)
+            self.report(step="control plane ready")
+            for task in [*certificates, *runtimes]:
+                task.result()
+            self.start_outside()
+            for task in [pool.submit(self.start_node_programs, node) for node in self.nodes.values()]:
+                task.result()
+            if self.nodes:
+                addons.install_coredns(self.kubectl)
+                self.await_nodes([*self.nodes])
+                self.report(step=f"{len(self.nodes)} nodes Ready")
+                addons.await_available(self.api, "kube-system", "coredns")
+                self.report(step="CoreDNS available")
+
+    def start_node_programs(self, node: Node) -> None:
+        node.start_kubelet()
+        node.start_kube_proxy()
+
+    def start_outside(self) -> None:
+        """A web server that is not in the cluster: what an ExternalName or an outside address leads to."""
+        files = self.layout.workstation
+        files.mkdir()
+        (files / "resolv.conf").write_text("# nobody resolves names for the workstation\noptions timeout:1 attempts:1\n")
+        hosts = ("127.0.0.1 localhost workstation", "::1 localhost", f"{OUTSIDE_ADDRESS} www.example.test")
+        (files / "hosts").write_text("\n".join(hosts) + "\n")
+        server = network.within(network.OUTSIDE, [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"])
+        self.components.append(Component("outside", server, self.layout.logs))
+
+    def await_nodes(self, names: list[str], seconds: float = 90) -> None:
+        def met(found: list[dict[str, Any]]) -> bool:
+            return {item["metadata"]["name"] for item in found if condition(item, "Ready")} >= set(names)
+
+        self.api.until("/api/v1/nodes", met, f"nodes {', '.join(names)} Ready", seconds)
+
+    # --- orders
+
+    def status(self) -> Reply:
+        programs = {component.name: component.process.poll() for component in self.components}
+        nodes: dict[str, Any] = {}
+        for name, node in self.nodes.items():
+            nodes[name] = node.order("list") if node.powered else None
+        return {
+            "components": programs,
+            "nodes": nodes,
+            "memory": memory(),
+            "uptime": round(time.monotonic() - self.began),
+        }
+
+    def obey(self, order: dict[str, Any]) -> Reply:
+        orders: dict[str, Callable[..., Reply]] = {"status": self.status}
+        wanted = order.pop("do")
+        if wanted not in orders:
+            raise LabError(f"the lab knows no order {wanted!r}")
+        with self.lock:
+            return orders[wanted](**order)
+
+    def answer(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as stream:
+            line = stream.readline()
+            if not line:
+                return
+            try:
+                reply = {"ok": True, **self.obey(json.loads(line))}
+            except Exception as error:  # the asker is told, the lab lives on
+                text = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+                reply = {"ok": False, "error": text}
+            with contextlib.suppress(OSError):
+                stream.write(json.dumps(reply).encode() + b"\n")
+                stream.flush()
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+
+def memory() -> int:
+    """Bytes the lab's processes use, with shared pages counted once."""
+    total = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for line in (process / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """By way of its directory's descriptor: a socket's name has 107 bytes at most, a home may be deeper."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        os.close(directory)
+        listener.listen()
+        yield listener
+
+
+def main() -> None:
+    supervisor = Supervisor(Path(sys.argv[1]))
+    with listening(supervisor.layout.control_socket) as listener:
+        try:
+            supervisor.start()
+        except LabError as error:
+            supervisor.report(error=str(error))
+            raise SystemExit(1) from error
+        supervisor.report(ready=True)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        supervisor.serve(listener)
+
+
+if __name__ == "__main__":
+    main()
