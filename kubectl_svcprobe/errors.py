@@ -106,6 +106,9 @@ class Gone(ApiError):
 class Invalid(ApiError):
     """422: the object is not acceptable."""
 
+    def __str__(self) -> str:
+        return f"The {self.message}" if " is invalid: " in self.message else super().__str__()
+
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,

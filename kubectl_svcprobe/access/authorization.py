@@ -64,4 +64,4 @@ def _sendable(token: str) -> str:
     """The token, unless it would break the header: HTTP libraries then quote it in their error."""
     if token.isascii() and token.isprintable():
         return token
-    raise AccessError('error: net/http: invalid header field value for "Authorization"')
+    raise AccessError('Unable to connect to the server: net/http: invalid header field value for "Authorization"')

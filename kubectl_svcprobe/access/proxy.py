@@ -9,14 +9,21 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from kubectl_svcprobe.errors import AccessError
+
 
 def environment_proxy(server: str, environ: Mapping[str, str]) -> str:
-    """The proxy's URL for this server, or an empty string."""
+    """The proxy's URL for this server, or an empty string; AccessError for a kind of proxy that is not supported."""
     url = urlsplit(server)
     proxy = _variable(environ, f"{url.scheme}_proxy")
     if not proxy or _bypassed(url.hostname or "", url.port or _default_port(url.scheme), environ):
         return ""
-    return proxy if "://" in proxy else "http://" + proxy
+    proxy = proxy if "://" in proxy else "http://" + proxy
+    scheme = urlsplit(proxy).scheme
+    if scheme not in ("http", "https"):
+        name = f"{url.scheme.upper()}_PROXY"
+        raise AccessError(f"error: {name} asks for a {scheme} proxy, which kubectl svcprobe does not support yet")
+    return proxy
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:

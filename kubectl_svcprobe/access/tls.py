@@ -51,8 +51,9 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: Pem, key: Pem
             # the empty password keeps OpenSSL from asking for one on the terminal
             context.load_cert_chain(certificate_file, key_file, password=lambda: "")
     except ssl.SSLError as error:
-        why = "private key does not match public key" if error.reason == "KEY_VALUES_MISMATCH" else error.reason
-        raise AccessError(f"error: tls: the client certificate cannot be used: {why or 'no PEM data found'}") from None
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        why = "private key does not match public key" if mismatch else "no usable certificate and key in PEM form"
+        raise AccessError(f"error: tls: the client certificate cannot be used: {why}") from None
     except OSError as error:
         raise AccessError(f"error: tls: the client certificate cannot be read: {error.strerror}") from None
 

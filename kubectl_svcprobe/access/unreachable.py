@@ -27,6 +27,8 @@ _VERIFICATION = {
     26: "certificate specifies an incompatible key usage",
 }
 _NAME_MISMATCH = (62, 64)
+#: how http.client begins to say that a proxy refused a CONNECT; status and reason follow
+_TUNNEL = "Tunnel connection failed: "
 _TLS = {
     "WRONG_VERSION_NUMBER": "http: server gave HTTP response to HTTPS client",
     "HTTP_REQUEST": "http: server gave HTTP response to HTTPS client",
@@ -47,11 +49,16 @@ def explain(error: BaseException, server: str, proxy: str = "") -> AccessError:
     if refused and not proxy:
         host = urlsplit(server).netloc
         return AccessError(f"The connection to the server {host} was refused - did you specify the right host or port?")
-    reached = urlsplit(proxy or server)
-    where = f"{reached.hostname}:{reached.port or (443 if reached.scheme == 'https' else 80)}"
-    why = next((text for text in (_words(cause, where, server) for cause in causes) if text), "")
+    where = _host_and_port(proxy or server)
+    why = next((text for text in (_words(cause, where) for cause in causes) if text), "")
     prefix = "proxyconnect tcp: " if proxy and why.startswith("dial tcp") else ""
     return AccessError(f"Unable to connect to the server: {prefix}{why or type(error).__name__}")
+
+
+def _host_and_port(url: str) -> str:
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -68,10 +75,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return reversed(seen)
 
 
-def _words(cause: BaseException, where: str, server: str) -> str:
+def _words(cause: BaseException, where: str) -> str:
     """What Go would say of one cause, or nothing if it is only a wrapper around another."""
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return "tls: failed to verify certificate: x509: " + _verification(cause, server)
+        return "tls: failed to verify certificate: x509: " + _verification(cause)
     if isinstance(cause, ssl.SSLError):
         reason = cause.reason or "handshake failure"
         return _TLS.get(reason) or "tls: " + reason.lower().replace("_", " ")
@@ -81,7 +88,7 @@ def _words(cause: BaseException, where: str, server: str) -> str:
     if name == "ConnectTimeoutError":
         return f"dial tcp {where}: i/o timeout"
     if name == "ReadTimeoutError":
-        return "context deadline exceeded (Client.Timeout exceeded while awaiting the server's answer)"
+        return "context deadline exceeded (no answer within the request timeout)"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "EOF"
     if isinstance(cause, http.client.IncompleteRead) or name in ("IncompleteRead", "InvalidChunkLength"):
@@ -91,13 +98,15 @@ def _words(cause: BaseException, where: str, server: str) -> str:
     return _system(cause, where)
 
 
-def _verification(error: ssl.SSLCertVerificationError, server: str) -> str:
-    if error.verify_code in _NAME_MISMATCH:
-        return f"certificate is not valid for {urlsplit(server).hostname}"
+def _verification(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _NAME_MISMATCH:  # "Hostname mismatch, certificate is not valid for 'NAME'."
+        return error.verify_message.rpartition(", ")[2].rstrip(".").replace("'", "")
     return _VERIFICATION.get(error.verify_code) or error.verify_message
 
 
 def _system(cause: BaseException, where: str) -> str:
+    if isinstance(cause, OSError) and str(cause).startswith(_TUNNEL):
+        return "the proxy answered: " + str(cause).removeprefix(_TUNNEL)
     if not isinstance(cause, OSError) or cause.errno is None or isinstance(cause, TimeoutError):
         return ""
     if cause.errno in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):

@@ -53,12 +53,15 @@ def refusal(status: int, content: bytes) -> ApiError:
         body = None
     if isinstance(body, dict) and body.get("kind") == "Status" and body.get("message"):
         return status_error(body, status)
+    text = content.decode("utf-8", "replace").strip()[:200]
     reason, message = _GENERIC.get(status, ("", ""))
+    if status == 403 and text:
+        message = text
     if not reason and status >= 500:
-        text = content.decode("utf-8", "replace").strip()[:200]
         reason = "InternalError"
         message = f"an error on the server ({json.dumps(text)}) has prevented the request from succeeding"
-    return api_error(status, reason, message or f"the server responded with the status code {status}")
+    unknown = f"the server responded with the status code {status} but did not return more information"
+    return api_error(status, reason, message or unknown)
 
 
 def status_error(status: Object, code: int = 0) -> ApiError:
