@@ -1,4 +1,4 @@
-"""A real Kubernetes with several nodes on one Linux machine, for the tests and for trying things out: see docs/lab.md."""
+"""A real Kubernetes with several nodes on one Linux machine, for tests and for trying things out (docs/lab.md)."""
 
 from .lab import Lab, NotRunningError
 from .layout import CURL_STAND_IN, LabError

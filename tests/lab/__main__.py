@@ -13,6 +13,12 @@ from .lab import Lab, NotRunningError, stop
 from .layout import CURL_STAND_IN, LOAD_BALANCERS, PROXY_MODES, LabError, Layout, default_home
 from .progress import Progress
 
+DESCRIPTION = "A real Kubernetes with several nodes on this machine."
+
+
+def full_path(text: str) -> Path:
+    return Path(text).resolve()
+
 
 def up(options: argparse.Namespace) -> int:
     lab = Lab.start(options.nodes, options.home, options.proxy_mode, options.load_balancer)
@@ -25,6 +31,10 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
+def describe(programs: dict[str, int | None]) -> str:
+    return ", ".join(name if code is None else f"{name} ENDED with code {code}" for name, code in programs.items())
+
+
 def status(options: argparse.Namespace) -> int:
     lab = Lab(options.home)
     found = lab.status()
@@ -33,13 +43,14 @@ def status(options: argparse.Namespace) -> int:
     print(f"kubeconfig     {lab.kubeconfig}")
     print(f"up             {found['uptime']} s, {found['memory'] / 2**30:.2f} GiB")
     print(f"proxy mode     {settings.proxy_mode}")
+    print(f"load balancer  {found['load_balancer']}")
+    print(f"broken         {', '.join(found['broken']) or 'nothing'}")
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False).stdout.split()[1]
     print(f"{CURL_STAND_IN} holds this machine's curl {version}")
     for name, code in found["components"].items():
         print(f"{name:24} {'runs' if code is None else f'ENDED with code {code}'}")
     for node, programs in found["nodes"].items():
-        said = "off" if programs is None else ", ".join(name if code is None else f"{name} ENDED ({code})" for name, code in programs.items())
-        print(f"{node:24} {said}")
+        print(f"{node:24} {'off' if programs is None else describe(programs)}")
     return 0
 
 
@@ -65,9 +76,41 @@ def shell(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def break_(options: argparse.Namespace) -> int:
+    Lab(options.home).break_(options.what, options.node, flush=options.flush, wait=not options.no_wait)
+    return 0
+
+
+def mend(options: argparse.Namespace) -> int:
+    Lab(options.home).mend(options.what, options.node)
+    return 0
+
+
+def load_balancer(options: argparse.Namespace) -> int:
+    Lab(options.home).load_balancer(options.mode)
+    return 0
+
+
+def user(options: argparse.Namespace) -> int:
+    print(Lab(options.home).user(options.user, options.group, options.namespace))
+    return 0
+
+
+def add_faults(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    breaking = commands.add_parser("break", help="break something, until it is mended")
+    breaking.add_argument("--flush", action="store_true", help="kube-proxy: its rules go too")
+    breaking.add_argument("--no-wait", action="store_true", help="node: do not wait until the cluster misses it")
+    breaking.set_defaults(do=break_)
+    mending = commands.add_parser("mend", help="undo a break")
+    mending.set_defaults(do=mend)
+    for command in (breaking, mending):
+        command.add_argument("what", choices=("node", "kube-proxy", "coredns", "pool"))
+        command.add_argument("node", nargs="?", help="for node and kube-proxy: which")
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m tests.lab", description="A real Kubernetes with several nodes on this machine.")
-    top.add_argument("--home", type=lambda text: Path(text).resolve(), default=default_home(), help="where this lab keeps its state")
+    top = argparse.ArgumentParser(prog="python -m tests.lab", description=DESCRIPTION)
+    top.add_argument("--home", type=full_path, default=default_home(), help="where this lab keeps its state")
     commands = top.add_subparsers(dest="name", required=True)
     adding = commands.add_parser("up", help="start a lab and print the path of its kubeconfig")
     adding.add_argument("--nodes", type=int, default=3, help="0 starts just the API server")
@@ -81,6 +124,15 @@ def parser() -> argparse.ArgumentParser:
         ("shell", shell, "a shell on the user's machine of the lab"),
     ):
         commands.add_parser(name, help=text).set_defaults(do=do)
+    add_faults(commands)
+    balancing = commands.add_parser("load-balancer", help="switch the load balancer of a running lab")
+    balancing.add_argument("mode", choices=LOAD_BALANCERS)
+    balancing.set_defaults(do=load_balancer)
+    minting = commands.add_parser("user", help="print the path of a kubeconfig for a user without any rights yet")
+    minting.add_argument("user")
+    minting.add_argument("--group", action="append", default=[])
+    minting.add_argument("--namespace", default="default")
+    minting.set_defaults(do=user)
     running = commands.add_parser("run", help="run a command on the user's machine of the lab")
     running.add_argument("command", nargs=argparse.REMAINDER)
     running.set_defaults(do=run)

@@ -16,11 +16,17 @@ class Kubectl:
     """The lab's kubectl with the administrator's rights, from the control plane."""
 
     def __init__(self, layout: Layout, settings: Settings) -> None:
-        self.prefix = [str(Path(settings.programs) / "cli" / "kubectl"), "--kubeconfig", str(layout.kubeconfig("admin"))]
+        program = Path(settings.programs) / "cli" / "kubectl"
+        self.prefix = [str(program), "--kubeconfig", str(layout.kubeconfig("admin"))]
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         result = subprocess.run(
-            [*self.prefix, *arguments], input=stdin, env=minimal_environment(), capture_output=True, text=True, check=False
+            [*self.prefix, *arguments],
+            input=stdin,
+            env=minimal_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if result.returncode:
             raise LabError(f"kubectl {' '.join(arguments)} failed: {result.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""Asking the API server from within the lab: just what bringing it up and breaking it needs, and waiting by watching."""
+"""Asking the API server from within the lab: what bringing it up and breaking it needs, and to wait by watching."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class Api:
             if met([*objects.values()]):
                 return [*objects.values()]
             try:
-                for event in self.events(path, listed["metadata"]["resourceVersion"], max(0.1, deadline - time.monotonic())):
+                remaining = max(0.1, deadline - time.monotonic())
+                for event in self.events(path, listed["metadata"]["resourceVersion"], remaining):
                     item = event["object"]
                     if event["type"] == "ERROR":
                         break  # the watch has expired: list again

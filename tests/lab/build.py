@@ -25,9 +25,10 @@ Maker = Callable[[Path, Progress], None]
 
 
 def go(directory: Path, *arguments: str) -> str:
-    result = subprocess.run(["go", *arguments], cwd=directory, env=environment(), capture_output=True, text=True, check=False)
+    command = ["go", *arguments]
+    result = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True, check=False)
     if result.returncode:
-        raise LabError(f"go {' '.join(arguments)} failed:\n{result.stderr.strip()}")
+        raise LabError(f"{' '.join(command)} failed:\n{result.stderr.strip()}")
     return result.stdout.strip()
 
 
@@ -77,7 +78,7 @@ def version_flags(directory: Path) -> str:
 
 
 def build_all(target: Path, progress: Progress) -> None:
-    """Into one directory: the programs, kubectl in a directory of its own (for a PATH), MetalLB's resource definitions."""
+    """The programs, kubectl in a directory of its own (for a PATH), and MetalLB's resource definitions."""
     prerequisites.ensure_go(progress)
     with tempfile.TemporaryDirectory(prefix="lab-build") as copy:  # Go may write to go.sum; the checkout stays as it is
         sources = Path(shutil.copytree(SOURCES, Path(copy) / "go"))
@@ -101,5 +102,4 @@ def build_all(target: Path, progress: Progress) -> None:
             (target / component).symlink_to("kube")
         module = Path(go(metallb, "list", "-m", "-f", "{{.Dir}}", "go.universe.tf/metallb"))
         shutil.copytree(module / "config" / "crd" / "bases", target / "metallb-crds", copy_function=shutil.copyfile)
-        shutil.copyfile(module / "config" / "rbac" / "role.yaml", target / "metallb-role.yaml")
     progress.step("built")

@@ -20,7 +20,7 @@ def tail(log: Path, lines: int = 8) -> str:
 class Component:
     """A child of the supervisor, in the control plane's namespace unless the command enters another."""
 
-    def __init__(self, name: str, argv: Sequence[str | Path], logs: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, name: str, argv: Sequence[str | Path], logs: Path) -> None:
         self.name, self.log = name, logs / f"{name}.log"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -29,7 +29,7 @@ class Component:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**minimal_environment(), **(environment or {})},
+                env=minimal_environment(),
                 start_new_session=True,
             )
 
@@ -44,5 +44,5 @@ class Component:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise LabError(f"{self.name} is not ready after {seconds:g} s; the end of {self.log}:\n{tail(self.log)}")
+                raise LabError(f"{self.name} is not ready after {seconds:g} s; {self.log} ends:\n{tail(self.log)}")
             time.sleep(0.05)

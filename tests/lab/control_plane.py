@@ -90,9 +90,9 @@ def start_api_server(layout: Layout, settings: Settings, api: Api) -> list[Compo
 
 
 def start_controllers(layout: Layout, settings: Settings) -> list[Component]:
-    scheduler = Path(settings.programs) / "kube-scheduler"
-    scheduler_command = [scheduler, f"--kubeconfig={layout.kubeconfig('kube-scheduler')}", "--leader-elect=false"]
+    scheduler: list[str | Path] = [Path(settings.programs) / "kube-scheduler"]
+    scheduler += [f"--kubeconfig={layout.kubeconfig('kube-scheduler')}", "--leader-elect=false"]
     return [
         Component("kube-controller-manager", controller_manager_command(layout, settings), layout.logs),
-        Component("kube-scheduler", scheduler_command, layout.logs),
+        Component("kube-scheduler", scheduler, layout.logs),
     ]

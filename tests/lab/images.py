@@ -17,10 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .layout import (
-    AGNHOST_IMAGE, COREDNS_IMAGE, CURL_IMAGE, CURL_STAND_IN, METALLB_IMAGE, LabError, minimal_environment,
-)  # fmt: skip
+    AGNHOST_IMAGE,
+    COREDNS_IMAGE,
+    CURL_IMAGE,
+    CURL_STAND_IN,
+    METALLB_IMAGE,
+    LabError,
+    minimal_environment,
+)
 
-APPLETS = "sh nc ls cat sleep wget nslookup ip env echo httpd id hostname grep sed timeout kill ps true false head tail tr wc date"
+APPLETS = "cat date echo env grep head hostname httpd id ip kill ls nc nslookup ps sed sh sleep tail timeout tr wc wget"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\ncurl_user:x:100:101:Linux User,,,:/home/curl_user:/sbin/nologin\n"
 GROUP = b"root:x:0:\ncurl_group:x:101:curl_user\n"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -95,11 +101,17 @@ def layer(files: Mapping[str, Content], links: Mapping[str, str]) -> bytes:
 
 
 def write_image(
-    target: Path, tags: Sequence[str], content: bytes, entrypoint: Sequence[str], command: Sequence[str] = (), user: str = ""
+    target: Path,
+    tags: Sequence[str],
+    content: bytes,
+    entrypoint: Sequence[str],
+    command: Sequence[str] = (),
+    user: str = "",
 ) -> None:
     settings = {"Entrypoint": list(entrypoint), "Cmd": list(command), "Env": ["PATH=/usr/bin:/bin"], "User": user}
     layers = {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(content).hexdigest()]}
-    configuration = json.dumps({"architecture": architecture(), "os": "linux", "rootfs": layers, "config": settings}).encode()
+    platform_fields = {"architecture": architecture(), "os": "linux"}
+    configuration = json.dumps({**platform_fields, "rootfs": layers, "config": settings}).encode()
     name = hashlib.sha256(configuration).hexdigest() + ".json"
     manifest = json.dumps([{"Config": name, "RepoTags": list(tags), "Layers": ["layer.tar"]}]).encode()
     with tarfile.open(target, "w") as archive:
@@ -118,9 +130,8 @@ def write_images(programs: Path, target: Path) -> None:
     curl = {**base, **with_libraries("curl", "usr/bin/curl"), "entrypoint.sh": CURL_ENTRYPOINT}
     if Path(AUTHORITIES).exists():
         curl[AUTHORITIES.lstrip("/")] = Path(AUTHORITIES)
-    write_image(
-        target / "curl.tar", [CURL_STAND_IN, CURL_IMAGE], layer(curl, applets), ["/entrypoint.sh"], ["curl"], "curl_user"
-    )
+    names = [CURL_STAND_IN, CURL_IMAGE]
+    write_image(target / "curl.tar", names, layer(curl, applets), ["/entrypoint.sh"], ["curl"], "curl_user")
     write_image(target / "coredns.tar", [COREDNS_IMAGE], layer({"coredns": programs / "coredns"}, {}), ["/coredns"])
     metallb: dict[str, Content] = {name: programs / name for name in ("controller", "speaker")}
     write_image(target / "metallb.tar", [METALLB_IMAGE], layer(metallb, {}), ["/controller"])
@@ -140,13 +151,18 @@ def make_store(archives: Path, store: Path) -> None:
         with log.open("wb") as output:
             daemon = subprocess.Popen(
                 [*spaces, "containerd", "-c", str(settings)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=minimal_environment(), start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=minimal_environment(),
+                start_new_session=True,
+            )
         try:
             client = ["ctr", "-a", f"{state}/socket", "-n", "k8s.io"]
             await_containerd(client, daemon, log)
             for archive in sorted(archives.glob("*.tar")):
-                result = subprocess.run([*client, "images", "import", archive], capture_output=True, text=True, check=False)
+                command = [*client, "images", "import", str(archive)]
+                result = subprocess.run(command, capture_output=True, text=True, check=False)
                 if result.returncode:
                     raise LabError(f"importing {archive.name} failed: {result.stderr.strip()}")
         finally:

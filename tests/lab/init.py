@@ -1,10 +1,10 @@
-"""The first process of a PID namespace: starts what it is told, reaps what is orphaned, and takes all with it when it ends.
+"""The first process of a PID namespace: starts what it is told, reaps orphans, and takes all with it.
 
     init.py COMMAND…    run COMMAND and end with it (the whole lab)
     init.py             obey JSON lines on standard input until that closes (a node)
 
-Run as a script by its path, isolated from every module but the standard library's: after it has started it must not need
-a file, because a node's mounts may hide the interpreter's.
+Run as a script by its path, with nothing but the standard library: once started it must not need a file, because a
+node's mounts may hide the interpreter's.
 """
 
 import json
@@ -62,7 +62,7 @@ def await_socket(path: str, seconds: float) -> None:
 
 
 class Obedient:
-    """A node's first process: `start`, `run` (to its end), `stop`, `list`, `await` (a socket), each answered by one line."""
+    """A node's first process: `start`, `run` (to its end), `stop`, `list`, `await` a socket; a line answers each."""
 
     def __init__(self) -> None:
         self.running: dict[str, int] = {}

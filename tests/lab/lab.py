@@ -13,18 +13,23 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cache, pki, prerequisites, workstation
+from . import cache, cgroups, pki, prerequisites, workstation
 from .layout import (
-    CHECKOUT, LOAD_BALANCERS, PACKAGE, PROXY_MODES, LabError, Layout, Settings, default_home, minimal_environment,
-)  # fmt: skip
-from .node import cgroup_roots
+    CHECKOUT,
+    LOAD_BALANCERS,
+    PACKAGE,
+    PROXY_MODES,
+    LabError,
+    Layout,
+    Settings,
+    default_home,
+    minimal_environment,
+)
 from .progress import Progress
-
-Watcher = Callable[[str], None]
 
 
 class NotRunningError(LabError):
@@ -160,7 +165,8 @@ class Lab:
             stdin=subprocess.DEVNULL if input is None else None, capture_output=True, check=False,
         )  # fmt: skip
         if check and result.returncode:
-            raise LabError(f"{' '.join(map(str, command))}: exit code {result.returncode}\n{result.stdout}{result.stderr}")
+            said = result.stdout + result.stderr
+            raise LabError(f"{' '.join(map(str, command))}: exit code {result.returncode}\n{said}")
         return result
 
     def popen(
@@ -195,6 +201,25 @@ class Lab:
     def status(self) -> dict[str, Any]:
         return self.order("status")
 
+    def load_balancer(self, mode: str) -> None:
+        self.order("load-balancer", mode=mode)
+
+    def break_(self, what: str, node: str | None = None, *, flush: bool = False, wait: bool = True) -> None:
+        """`what`: node, kube-proxy (both with a node's name), coredns, pool. With `flush` kube-proxy's rules go too."""
+        self.order("break", what=what, node=node, flush=flush, wait=wait)
+
+    def mend(self, what: str, node: str | None = None) -> None:
+        self.order("mend", what=what, node=node)
+
+    @contextlib.contextmanager
+    def broken(self, what: str, node: str | None = None, *, flush: bool = False, wait: bool = True) -> Iterator[None]:
+        """For the length of a test."""
+        self.break_(what, node, flush=flush, wait=wait)
+        try:
+            yield
+        finally:
+            self.mend(what, node)
+
 
 def launch(layout: Layout, progress: Progress) -> None:
     """Start the first process and follow what it reports until the lab is ready."""
@@ -222,7 +247,7 @@ def launch(layout: Layout, progress: Progress) -> None:
     except BaseException:
         process.kill()  # and with it, by --kill-child, all of the lab
         process.wait()
-        remove_cgroups(layout)
+        cgroups.remove(layout.identity)
         raise
 
 
@@ -243,7 +268,7 @@ def stop(layout: Layout) -> None:
 
 def remove_remains(layout: Layout, keep: bool) -> None:
     """The lab's files and cgroups and nothing else; with `keep`, its (empty) home stays."""
-    remove_cgroups(layout)
+    cgroups.remove(layout.identity)
     for entry in layout.home.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -251,10 +276,3 @@ def remove_remains(layout: Layout, keep: bool) -> None:
             entry.unlink()
     if not keep:
         layout.home.rmdir()
-
-
-def remove_cgroups(layout: Layout) -> None:
-    for root in cgroup_roots():
-        for directory, _, _ in os.walk(root / layout.identity, topdown=False):
-            with contextlib.suppress(FileNotFoundError):
-                Path(directory).rmdir()

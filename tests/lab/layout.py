@@ -26,7 +26,7 @@ AGNHOST_IMAGE = "lab.test/agnhost:1"
 CURL_IMAGE = "lab.test/curl:1"
 COREDNS_IMAGE = "lab.test/coredns:1"
 METALLB_IMAGE = "lab.test/metallb:1"
-CURL_STAND_IN = "docker.io/curlimages/curl:8.17.0"  # the plugin's default image, by name; the curl in it is the machine's
+CURL_STAND_IN = "docker.io/curlimages/curl:8.17.0"  # the plugin's default image by name, with the machine's curl
 
 PROXY_MODES = ("iptables", "nftables")
 LOAD_BALANCERS = ("off", "on", "full", "class")

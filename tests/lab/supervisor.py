@@ -21,10 +21,14 @@ from typing import Any
 from . import addons, control_plane, network, pki
 from .api import Api, condition
 from .component import Component
+from .faults import Faults
 from .layout import OUTSIDE_ADDRESS, LabError, Layout
+from .load_balancer import LoadBalancer
 from .node import Node
 
 Reply = dict[str, Any]
+
+NO_RESOLVER = "# nobody resolves names for the workstation\noptions timeout:1 attempts:1\n"
 
 
 class Supervisor:
@@ -55,7 +59,9 @@ class Supervisor:
             links.result()
             self.api = Api(self.layout.pki)
             certificates = [pool.submit(node.certify) for node in self.nodes.values()]
-            runtimes = [pool.submit(node.power_on) for node, disk in zip(self.nodes.values(), disks, strict=True) if not disk.result()]
+            for disk in disks:
+                disk.result()
+            runtimes = [pool.submit(node.power_on) for node in self.nodes.values()]
             self.components += control_plane.start_api_server(self.layout, self.settings, self.api)
             self.components += control_plane.start_controllers(self.layout, self.settings)
             self.report(step="control plane ready")
@@ -64,12 +70,20 @@ class Supervisor:
             self.start_outside()
             for task in [pool.submit(self.start_node_programs, node) for node in self.nodes.values()]:
                 task.result()
+            self.balancer = LoadBalancer(self.kubectl, self.api, self.programs / "metallb-crds")
+            self.faults = Faults(self.nodes, self.kubectl, self.api, self.balancer)
             if self.nodes:
-                addons.install_coredns(self.kubectl)
-                self.await_nodes([*self.nodes])
-                self.report(step=f"{len(self.nodes)} nodes Ready")
-                addons.await_available(self.api, "kube-system", "coredns")
-                self.report(step="CoreDNS available")
+                self.start_addons(pool)
+
+    def start_addons(self, pool: ThreadPoolExecutor) -> None:
+        addons.install_coredns(self.kubectl)
+        balancer = pool.submit(self.balancer.switch, self.settings.load_balancer)
+        self.await_nodes([*self.nodes])
+        self.report(step=f"{len(self.nodes)} nodes Ready")
+        addons.await_available(self.api, "kube-system", "coredns")
+        self.report(step="CoreDNS available")
+        balancer.result()
+        self.report(step=f"load balancer {self.settings.load_balancer}")
 
     def start_node_programs(self, node: Node) -> None:
         node.start_kubelet()
@@ -79,10 +93,11 @@ class Supervisor:
         """A web server that is not in the cluster: what an ExternalName or an outside address leads to."""
         files = self.layout.workstation
         files.mkdir()
-        (files / "resolv.conf").write_text("# nobody resolves names for the workstation\noptions timeout:1 attempts:1\n")
+        (files / "resolv.conf").write_text(NO_RESOLVER)
         hosts = ("127.0.0.1 localhost workstation", "::1 localhost", f"{OUTSIDE_ADDRESS} www.example.test")
         (files / "hosts").write_text("\n".join(hosts) + "\n")
-        server = network.within(network.OUTSIDE, [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"])
+        program = [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"]
+        server = network.within(network.OUTSIDE, program)
         self.components.append(Component("outside", server, self.layout.logs))
 
     def await_nodes(self, names: list[str], seconds: float = 90) -> None:
@@ -99,6 +114,8 @@ class Supervisor:
         for name, node in self.nodes.items():
             nodes[name] = node.order("list") if node.powered else None
         return {
+            "load_balancer": self.balancer.mode,
+            "broken": self.faults.present,
             "components": programs,
             "nodes": nodes,
             "memory": memory(),
@@ -106,12 +123,17 @@ class Supervisor:
         }
 
     def obey(self, order: dict[str, Any]) -> Reply:
-        orders: dict[str, Callable[..., Reply]] = {"status": self.status}
+        orders: dict[str, Callable[..., Reply | None]] = {
+            "status": self.status,
+            "load-balancer": self.balancer.switch,
+            "break": self.faults.break_,
+            "mend": self.faults.mend,
+        }
         wanted = order.pop("do")
         if wanted not in orders:
             raise LabError(f"the lab knows no order {wanted!r}")
         with self.lock:
-            return orders[wanted](**order)
+            return orders[wanted](**order) or {}
 
     def answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rwb") as stream:

@@ -1,0 +1,107 @@
+"""Breaking a running lab, and mending it: each returns when the cluster itself has noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import addons, network
+from .addons import Kubectl
+from .api import Api, Object, condition
+from .layout import LabError
+from .load_balancer import LoadBalancer
+from .node import FILES, PROGRAMS, Node
+
+DNS_PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"
+NODES = "/api/v1/nodes"
+
+
+class Faults:
+    def __init__(self, nodes: dict[str, Node], kubectl: Kubectl, api: Api, balancer: LoadBalancer) -> None:
+        self.nodes, self.kubectl, self.api, self.balancer = nodes, kubectl, api, balancer
+        self.present: list[str] = []
+
+    def node(self, name: str | None) -> Node:
+        if name not in self.nodes:
+            raise LabError(f"the lab has no node {name!r}; it has {', '.join(self.nodes) or 'none'}")
+        return self.nodes[name]
+
+    def is_ready(self, name: str, wanted: bool) -> Callable[[list[Object]], bool]:
+        return lambda found: any(
+            item["metadata"]["name"] == name and condition(item, "Ready") is wanted for item in found
+        )
+
+    # --- a node
+
+    def break_node(self, name: str | None, wait: bool = True) -> None:
+        """As when its plug is pulled: link, kubelet, runtime and containers at once."""
+        node = self.node(name)
+        if not node.powered:
+            raise LabError(f"{name} is off already")
+        network.disconnect_node(node.name)
+        node.power_off()
+        if wait:
+            self.api.until(NODES, self.is_ready(node.name, False), f"{name} not Ready")
+
+    def mend_node(self, name: str | None) -> None:
+        node = self.node(name)
+        if node.powered:
+            raise LabError(f"{name} is on")
+        network.connect_node(node.name, [*self.nodes])
+        node.power_on()
+        node.start_kubelet()
+        node.start_kube_proxy()
+        self.api.until(NODES, self.is_ready(node.name, True), f"{name} Ready")
+
+    # --- kube-proxy
+
+    def break_kube_proxy(self, name: str | None, flush: bool = False) -> None:
+        """Its rules stay as they are, and grow old; with `flush` they go, as after a reboot without it."""
+        node = self.node(name)
+        node.stop_kube_proxy()
+        if flush:
+            node.order("run", "", [f"{PROGRAMS}/kube-proxy", f"--config={FILES}/kube-proxy.json", "--cleanup"])
+
+    def mend_kube_proxy(self, name: str | None) -> None:
+        self.node(name).start_kube_proxy()
+
+    # --- CoreDNS
+
+    def break_coredns(self) -> None:
+        self.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=0")
+        self.api.until(DNS_PODS, lambda found: not found, "CoreDNS gone")
+
+    def mend_coredns(self) -> None:
+        self.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=1")
+        addons.await_available(self.api, "kube-system", "coredns")
+
+    # --- orders
+
+    def break_(self, what: str, node: str | None = None, flush: bool = False, wait: bool = True) -> None:
+        fault = f"{what} {node}" if node else what
+        if fault in self.present:
+            raise LabError(f"{fault} is broken already")
+        if what == "node":
+            self.break_node(node, wait)
+        elif what == "kube-proxy":
+            self.break_kube_proxy(node, flush)
+        elif what == "coredns":
+            self.break_coredns()
+        elif what == "pool":
+            self.balancer.switch("full")
+        else:
+            raise LabError(f"{what} cannot be broken")
+        self.present.append(fault)
+
+    def mend(self, what: str, node: str | None = None) -> None:
+        fault = f"{what} {node}" if node else what
+        if fault not in self.present:
+            raise LabError(f"{fault} is not broken")
+        if what == "node":
+            self.mend_node(node)
+        elif what == "kube-proxy":
+            self.mend_kube_proxy(node)
+        elif what == "coredns":
+            self.mend_coredns()
+        else:
+            self.balancer.switch("on")
+        self.present.remove(fault)
