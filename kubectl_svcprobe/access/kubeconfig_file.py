@@ -146,7 +146,7 @@ def _one_line(error: Any) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not valid YAML"
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""
-    return "yaml: " + where + re.sub(r"(['\"]).{2,}?\1", "…", str(problem))
+    return "yaml: " + where + re.sub(r"(['\"])\S{2,}?\1", "…", str(problem))
 
 
 def _check_kind(document: dict[Any, Any], file: str) -> None:

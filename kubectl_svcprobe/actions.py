@@ -1,0 +1,98 @@
+"""What the program can do: inspect Services, list them, show the pod it would run, and clean up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubectl_svcprobe import cleanup as leftovers
+from kubectl_svcprobe.errors import AccessError, ExitCode
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.collect import collect, collect_namespace
+from kubectl_svcprobe.inspection import Inspector, now, report, with_port
+from kubectl_svcprobe.probe.exposure import Vantage
+from kubectl_svcprobe.probe.podspec import manifest
+from kubectl_svcprobe.render import documents, listing, text
+from kubectl_svcprobe.report import Report
+from kubectl_svcprobe.session import Session
+from kubectl_svcprobe.target import Target
+
+
+def _inspector(session: Session) -> Inspector:
+    return Inspector(
+        session.cluster,
+        session.options,
+        session.kubectl,
+        session.interrupts,
+        session.progress.say,
+        session.progress.note,
+    )
+
+
+def inspect(session: Session, targets: tuple[Target, ...]) -> ExitCode:
+    """The full report on each Service, and its exit code."""
+    inspector = _inspector(session)
+    reports = [inspector.inspect(session.namespace, target.name, target.port) for target in targets]
+    if session.options.probe:
+        leftovers.remove_abandoned(session.cluster, session.namespace, now())
+    session.write(_document(session, reports, is_list=False))
+    return session.exit_code(reports)
+
+
+def list_services(session: Session) -> ExitCode:
+    """One line of health for each Service of the namespace, from the objects alone."""
+    session.progress.say(f"reading the Services of {session.namespace}")
+    snapshots = collect_namespace(session.cluster, session.namespace, now())
+    reports = [report(Evidence(s, kubectl=session.kubectl), session.options) for s in snapshots]
+    if not reports and session.flags["output"] in ("text", "wide", "name"):
+        session.progress.close()
+        session.progress.note(f"No resources found in {session.namespace} namespace.")
+        return ExitCode.OK
+    session.write(_document(session, reports, is_list=True))
+    return session.exit_code(reports)
+
+
+def _document(session: Session, reports: list[Report], is_list: bool) -> str:
+    output = session.flags["output"]
+    documents_by_name = {"json": documents.as_json, "yaml": documents.as_yaml, "name": documents.as_names}
+    if output in documents_by_name:
+        return documents_by_name[output](reports)
+    render = listing.render if is_list else text.render
+    return render(reports, session.paper, wide=output == "wide")
+
+
+def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
+    """The manifests of the pods that would run."""
+    import yaml
+
+    inspector = _inspector(session)
+    found: list[dict[str, Any]] = []
+    for target in targets:
+        snapshot = with_port(collect(session.cluster, session.namespace, target.name, now()), target.port)
+        plan = inspector.plan(snapshot)
+        probes = plan.from_vantage(Vantage.POD)
+        if probes:
+            found.append(manifest(probes, inspector.pod_options(snapshot, plan)))
+        else:
+            reasons = ", ".join(dict.fromkeys(u.reason for u in plan.unprobed)) or "it offers no path"
+            why = reasons if snapshot.service else "there is no such Service"
+            session.progress.note(f"no pod would run for {target.name}: {why}")
+    session.write(yaml.safe_dump_all(found, sort_keys=False) if found else "")
+    return ExitCode.OK if found else ExitCode.UNKNOWN
+
+
+def cleanup(session: Session, all_namespaces: bool) -> ExitCode:
+    """Remove this tool's pods, a line each. What cannot be removed is said, and the rest still goes."""
+    namespace = None if all_namespaces else session.namespace
+    pods = leftovers.leftovers(session.cluster, namespace)
+    code = ExitCode.OK
+    for pod in pods:
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        try:
+            leftovers.remove(session.cluster, pod)
+            session.write(f"pod {name} removed\n")
+        except AccessError as error:
+            session.progress.note(f"pod {name} is still there: {error}")
+            code = ExitCode.UNKNOWN
+    if not pods:
+        session.progress.note("No probe pods found" + (f" in {namespace} namespace." if namespace else "."))
+    return code

@@ -1,0 +1,37 @@
+"""Commands for the user to paste: this run's own cluster and identity, every word quoted for a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Writes `kubectl` commands that reach the same cluster as this run, with the flags that the user gave."""
+
+    context: str = ""
+    kubeconfig: str = ""
+
+    def __call__(self, namespace: str, *words: str) -> str:
+        """A command line; an empty namespace leaves `-n` away."""
+        return shlex.join(["kubectl", *self._flags(), *(["-n", namespace] if namespace else []), *words])
+
+    def svcprobe(self, namespace: str, *words: str) -> str:
+        """A command line for this tool itself: kubectl takes no flags before a plugin's name."""
+        return shlex.join(["kubectl", "svcprobe", *words, *(["-n", namespace] if namespace else []), *self._flags()])
+
+    def patch(self, namespace: str, kind: str, name: str, body: dict[str, Any]) -> str:
+        """A merge patch: maps are merged, so only what changes is named."""
+        return self(namespace, "patch", kind, name, "--type", "merge", "-p", json.dumps(body, separators=(",", ":")))
+
+    def json_patch(self, namespace: str, kind: str, name: str, path: str, value: Any) -> str:
+        """A JSON patch that replaces one field."""
+        body = [{"op": "replace", "path": path, "value": value}]
+        return self(namespace, "patch", kind, name, "--type", "json", "-p", json.dumps(body, separators=(",", ":")))
+
+    def _flags(self) -> list[str]:
+        given = [("--kubeconfig", self.kubeconfig), ("--context", self.context)]
+        return [word for flag, value in given if value for word in (flag, value)]

@@ -1,0 +1,85 @@
+"""From evidence to findings, and from findings to a verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.report import Finding, Severity, Skipped, Verdict
+from kubectl_svcprobe.rules import BY_CODE
+from kubectl_svcprobe.rules.rule import Match, Rule
+from kubectl_svcprobe.rules.words import count, listed
+
+
+def run(rules: Sequence[Rule], evidence: Evidence) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
+    """All findings, the worst first and consequences folded into their causes; and the rules that could not judge."""
+    findings: list[Finding] = []
+    skipped: list[Skipped] = []
+    for rule in rules:
+        missing = [unread for unread in evidence.snapshot.unread if unread.kind in rule.reads]
+        if missing:
+            skipped.append(Skipped(f"{rule.code} {rule.name}", f"{listed(u.what for u in missing)}: {missing[0].why}"))
+            continue
+        findings.extend(_finding(rule, match) for match in rule.check(evidence))
+    return fold(findings), tuple(skipped)
+
+
+def _finding(rule: Rule, match: Match) -> Finding:
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=match.severity or rule.severity,
+        subject=str(match.subject),
+        headline=match.headline,
+        message=match.message,
+        evidence=match.evidence,
+        fix=match.fix,
+    )
+
+
+def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings that another one explains become its `consequences`; the rest is sorted, the worst first."""
+    causes = {code: finding for finding in reversed(findings) for code in BY_CODE[finding.code].explains}
+    explained: dict[str, list[str]] = {}
+    roots: list[Finding] = []
+    for finding in findings:
+        cause = causes.get(finding.code)
+        if cause is None:
+            roots.append(finding)
+        else:
+            explained.setdefault(cause.code, []).append(f"{finding.code} {finding.headline}")
+    first = {finding.code: finding for finding in reversed(roots)}
+    folded = (
+        replace(f, consequences=tuple(explained.get(f.code, ()))) if first[f.code] is f else f for f in roots
+    )
+    return tuple(sorted(folded, key=lambda finding: finding.severity.rank))
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """Broken by any error; else unknown where something kept us from looking; else a warning, or fine."""
+    worst = min((finding.severity.rank for finding in findings), default=Severity.INFO.rank)
+    by_severity = {Severity.ERROR: Verdict.BROKEN, Severity.UNKNOWN: Verdict.UNKNOWN, Severity.WARNING: Verdict.WARNING}
+    return by_severity.get(list(Severity)[worst], Verdict.OK)
+
+
+def summary_of(findings: Sequence[Finding], evidence: Evidence) -> str:
+    """The first line: the worst finding's headline, or what is fine and how far that is known."""
+    if findings and findings[0].severity is not Severity.INFO:
+        return findings[0].headline
+    name = evidence.snapshot.name
+    service = evidence.service
+    if service.is_external_name:
+        return f"{name} is an alias for {service.external_name}; there is nothing of this cluster behind it to try."
+    ready = sum(endpoint.ready for endpoint in evidence.snapshot.all_endpoints())
+    good = [r for r in evidence.results if r.outcome.is_good and r.probe.path.kind is not PathKind.CONTROL]
+    if good and not any(r.probe.vantage is Vantage.POD for r in good):
+        return f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
+    if not good:
+        return f"{name} looks right: {count(ready, 'endpoint')} ready. Nothing was tried."
+    untried = [port for port in service.ports if port.protocol != "TCP"]
+    if untried:
+        left = listed(f"{port.port}/{port.protocol}" for port in untried)
+        return f"{name} works on every path that could be tried; {left} could not."
+    return f"{name} works: every path it offers answers."

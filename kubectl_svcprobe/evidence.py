@@ -1,0 +1,89 @@
+"""All that the rules may look at: the facts, what was tried, and what came back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kubectl_svcprobe.commands import Kubectl
+from kubectl_svcprobe.facts.model import Service, ServicePort
+from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.plan import ProbePlan
+from kubectl_svcprobe.probe.results import PathResult
+from kubectl_svcprobe.report import ProbeFacts
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The input of every rule. `probe` is None where no pod was meant to run."""
+
+    snapshot: Snapshot
+    plan: ProbePlan = field(default_factory=ProbePlan)
+    results: tuple[PathResult, ...] = ()
+    probe: ProbeFacts | None = None
+    resolv_conf: str = ""
+    kubectl: Kubectl = field(default_factory=Kubectl)
+
+    @property
+    def service(self) -> Service:
+        """The Service; rules about its absence ask the snapshot."""
+        assert self.snapshot.service is not None
+        return self.snapshot.service
+
+    @property
+    def vantage_is_sound(self) -> bool:
+        """Whether the probe pod can reach anything: a control answered, or some path of the Service did."""
+        tried = [r for r in self.results if r.probe.vantage is Vantage.POD and r.outcome is not Outcome.NOT_RUN]
+        controls = [r for r in tried if r.probe.path.kind is PathKind.CONTROL]
+        return not controls or any(r.outcome.reached or r.outcome is Outcome.INTERMITTENT for r in tried)
+
+    def from_pod(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
+        """Results of the probe pod that say something; none at all from a pod that reaches nothing."""
+        if kind is not PathKind.CONTROL and not self.vantage_is_sound:
+            return ()
+        return tuple(self._results(Vantage.POD, kind, port))
+
+    def from_here(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
+        """Results of this machine."""
+        return tuple(self._results(Vantage.HERE, kind, port))
+
+    def offered_endpoints(self, port: ServicePort) -> tuple[PathResult, ...]:
+        """Results on the endpoints that traffic is sent to."""
+        return tuple(r for r in self.from_pod(PathKind.ENDPOINT, port) if r.probe.path.is_offered)
+
+    def _results(self, vantage: Vantage, kind: PathKind, port: ServicePort | None) -> Iterator[PathResult]:
+        for result in self.results:
+            path = result.probe.path
+            is_asked = path.kind is kind and (port is None or path.service_port == port)
+            if is_asked and result.probe.vantage is vantage and result.outcome is not Outcome.NOT_RUN:
+                yield result
+
+    def age(self, timestamp: str) -> float:
+        """Seconds from a timestamp of the API to the moment of this snapshot; 0 where it cannot be read."""
+        return seconds_between(timestamp, self.snapshot.taken)
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Seconds between two RFC 3339 timestamps, never negative; 0 where one cannot be read."""
+    start, end = _parse(earlier), _parse(later)
+    return max(0.0, (end - start).total_seconds()) if start and end else 0.0
+
+
+def _parse(timestamp: str) -> datetime | None:
+    try:
+        # Python 3.10 reads neither "Z" nor more than six digits of a second.
+        moment = datetime.fromisoformat(timestamp.split(".")[0].replace("Z", "") + "+00:00")
+    except ValueError:
+        return None
+    return moment
+
+
+def in_words(seconds: float) -> str:
+    """An age as kubectl prints it: 45s, 4m, 3h, 12d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size * (2 if unit != "h" else 1):
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"

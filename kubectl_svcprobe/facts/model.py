@@ -1,0 +1,342 @@
+"""The objects of the API, cut down to the fields that are used.
+
+Every class reads its part of the JSON that the API server sends (`kubectl get -o json` shows the same). Absent, null and
+empty are the same thing to a reader, so they are the same here: no field is None unless its absence means something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubectl_svcprobe.facts.json_fields import at, flag, integer, items, mapping, strings, text
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class ObjectRef:
+    """Kind and name of an object, written as kubectl does: `deployment/devops`."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What every object carries. Timestamps stay as the API writes them (RFC 3339, UTC)."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    deleted: str = ""
+    finalizers: tuple[str, ...] = ()
+    controller: ObjectRef | None = None
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Meta:
+        """Read `metadata`; `controller` is the owner reference that has `controller: true`."""
+        meta = mapping(obj, "metadata")
+        namespace = text(meta, "namespace")
+        owners = [
+            ObjectRef(text(owner, "kind"), namespace, text(owner, "name"))
+            for owner in items(meta, "ownerReferences")
+            if flag(owner, "controller")
+        ]
+        return cls(
+            namespace=namespace,
+            name=text(meta, "name"),
+            uid=text(meta, "uid"),
+            labels=strings(meta, "labels"),
+            annotations=strings(meta, "annotations"),
+            created=text(meta, "creationTimestamp"),
+            deleted=text(meta, "deletionTimestamp"),
+            finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
+            controller=owners[0] if owners else None,
+        )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One entry of `status.conditions`."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    since: str = ""
+
+    @classmethod
+    def all_of(cls, obj: Json) -> dict[str, Condition]:
+        """The conditions of an object by type."""
+        found = (
+            cls(text(c, "type"), text(c, "status"), text(c, "reason"), text(c, "message"), text(c, "lastTransitionTime"))
+            for c in items(mapping(obj, "status"), "conditions")
+        )
+        return {condition.type: condition for condition in found}
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """One port of a Service; `target_port` is a number or a container port's name, `index` its place in `spec.ports`."""
+
+    port: int
+    target_port: int | str
+    name: str = ""
+    protocol: str = "TCP"
+    node_port: int = 0
+    app_protocol: str = ""
+    index: int = 0
+
+    @classmethod
+    def from_json(cls, obj: Json, index: int = 0) -> ServicePort:
+        """An omitted targetPort equals `port`."""
+        port = integer(obj, "port")
+        target = obj.get("targetPort") or port
+        return cls(
+            port=port,
+            target_port=target if isinstance(target, int) else str(target),
+            name=text(obj, "name"),
+            protocol=text(obj, "protocol") or "TCP",
+            node_port=integer(obj, "nodePort"),
+            app_protocol=text(obj, "appProtocol"),
+            index=index,
+        )
+
+
+@dataclass(frozen=True)
+class LoadBalancerIngress:
+    """One address that a load balancer was given: `ip` or `hostname`; `errors` are its ports that failed."""
+
+    ip: str = ""
+    hostname: str = ""
+    ip_mode: str = ""
+    errors: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The address, whichever kind it is."""
+        return self.ip or self.hostname
+
+    @classmethod
+    def from_json(cls, obj: Json) -> LoadBalancerIngress:
+        """Read one entry of `status.loadBalancer.ingress`."""
+        errors = [f"{integer(p, 'port')}/{text(p, 'protocol')}: {text(p, 'error')}" for p in items(obj, "ports") if text(p, "error")]
+        return cls(text(obj, "ip"), text(obj, "hostname"), text(obj, "ipMode"), tuple(errors))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Service. `selector` empty means selectorless; `cluster_ips` is empty for ExternalName and headless Services."""
+
+    meta: Meta
+    type: str = "ClusterIP"
+    selector: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[ServicePort, ...] = ()
+    cluster_ips: tuple[str, ...] = ()
+    is_headless: bool = False
+    ip_families: tuple[str, ...] = ()
+    ip_family_policy: str = ""
+    external_ips: tuple[str, ...] = ()
+    external_name: str = ""
+    external_traffic_policy: str = ""
+    internal_traffic_policy: str = ""
+    traffic_distribution: str = ""
+    session_affinity: str = "None"
+    session_affinity_seconds: int = 0
+    publish_not_ready_addresses: bool = False
+    allocate_node_ports: bool = True
+    health_check_node_port: int = 0
+    load_balancer_class: str = ""
+    load_balancer_ip: str = ""
+    load_balancer_source_ranges: tuple[str, ...] = ()
+    load_balancer_ingress: tuple[LoadBalancerIngress, ...] = ()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> ObjectRef:
+        """`service/NAME`."""
+        return ObjectRef("Service", self.meta.namespace, self.meta.name)
+
+    @property
+    def is_external_name(self) -> bool:
+        """A DNS alias: it has no endpoints, and its ports are without effect."""
+        return self.type == "ExternalName"
+
+    @property
+    def is_pending(self) -> bool:
+        """A LoadBalancer that no address was given to yet."""
+        return self.type == "LoadBalancer" and not self.load_balancer_ingress
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Service:
+        """Read a core/v1 Service."""
+        spec, status = mapping(obj, "spec"), mapping(obj, "status")
+        addresses = [str(ip) for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip]
+        return cls(
+            meta=Meta.from_json(obj),
+            type=text(spec, "type") or "ClusterIP",
+            selector=strings(spec, "selector"),
+            ports=tuple(ServicePort.from_json(port, index) for index, port in enumerate(items(spec, "ports"))),
+            cluster_ips=tuple(ip for ip in addresses if ip != "None"),
+            is_headless="None" in addresses,
+            ip_families=tuple(str(f) for f in spec.get("ipFamilies") or ()),
+            ip_family_policy=text(spec, "ipFamilyPolicy"),
+            external_ips=tuple(str(ip) for ip in spec.get("externalIPs") or ()),
+            external_name=text(spec, "externalName"),
+            external_traffic_policy=text(spec, "externalTrafficPolicy"),
+            internal_traffic_policy=text(spec, "internalTrafficPolicy"),
+            traffic_distribution=text(spec, "trafficDistribution"),
+            session_affinity=text(spec, "sessionAffinity") or "None",
+            session_affinity_seconds=integer(at(spec, "sessionAffinityConfig", "clientIP"), "timeoutSeconds"),
+            publish_not_ready_addresses=flag(spec, "publishNotReadyAddresses"),
+            allocate_node_ports=spec.get("allocateLoadBalancerNodePorts") is not False,
+            health_check_node_port=integer(spec, "healthCheckNodePort"),
+            load_balancer_class=text(spec, "loadBalancerClass"),
+            load_balancer_ip=text(spec, "loadBalancerIP"),
+            load_balancer_source_ranges=tuple(str(r) for r in spec.get("loadBalancerSourceRanges") or ()),
+            load_balancer_ingress=tuple(LoadBalancerIngress.from_json(i) for i in items(mapping(status, "loadBalancer"), "ingress")),
+            conditions=Condition.all_of(obj),
+        )
+
+
+@dataclass(frozen=True)
+class EndpointPort:
+    """A port of an EndpointSlice. `port` is 0 where the slice leaves it open: a named targetPort that no container declares."""
+
+    name: str = ""
+    port: int = 0
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults."""
+
+    address: str
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    node: str = ""
+    zone: str = ""
+    target: ObjectRef | None = None
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Endpoint:
+        """A missing `ready` or `serving` means true (discovery/v1 types.go); only the first address counts."""
+        conditions, target = mapping(obj, "conditions"), mapping(obj, "targetRef")
+        ready = conditions.get("ready") is not False
+        serving = conditions.get("serving")
+        addresses = obj.get("addresses") or [""]
+        return cls(
+            address=str(addresses[0]),
+            ready=ready,
+            serving=ready if serving is None else bool(serving),
+            terminating=flag(conditions, "terminating"),
+            node=text(obj, "nodeName"),
+            zone=text(obj, "zone"),
+            target=ObjectRef(text(target, "kind"), text(target, "namespace"), text(target, "name")) if target else None,
+        )
+
+
+@dataclass(frozen=True)
+class EndpointSlice:
+    """One EndpointSlice of a Service."""
+
+    meta: Meta
+    address_type: str = "IPv4"
+    ports: tuple[EndpointPort, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def managed_by(self) -> str:
+        """Who keeps this slice; the control plane's own controller is `endpointslice-controller.k8s.io`."""
+        return self.meta.labels.get("endpointslice.kubernetes.io/managed-by", "")
+
+    @property
+    def service_name(self) -> str:
+        """The Service that this slice belongs to."""
+        return self.meta.labels.get("kubernetes.io/service-name", "")
+
+    @classmethod
+    def from_json(cls, obj: Json) -> EndpointSlice:
+        """`endpoints` and `ports` are null, not empty, for a Service without pods."""
+        return cls(
+            meta=Meta.from_json(obj),
+            address_type=text(obj, "addressType"),
+            ports=tuple(EndpointPort(text(p, "name"), integer(p, "port"), text(p, "protocol") or "TCP") for p in items(obj, "ports")),
+            endpoints=tuple(Endpoint.from_json(endpoint) for endpoint in items(obj, "endpoints")),
+        )
+
+
+@dataclass(frozen=True)
+class NodeAddress:
+    """An address of a Node and its type: InternalIP, ExternalIP or Hostname."""
+
+    type: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node."""
+
+    meta: Meta
+    addresses: tuple[NodeAddress, ...] = ()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    images: frozenset[str] = frozenset()
+
+    @property
+    def is_ready(self) -> bool:
+        """Its kubelet reports, and reports well."""
+        ready = self.conditions.get("Ready")
+        return ready is not None and ready.status == "True"
+
+    def ips(self, kind: str) -> tuple[str, ...]:
+        """The addresses of one type."""
+        return tuple(a.address for a in self.addresses if a.type == kind)
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Node:
+        """Read a core/v1 Node; `images` are all names of all images that it reports."""
+        status = mapping(obj, "status")
+        return cls(
+            meta=Meta.from_json(obj),
+            addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
+            conditions=Condition.all_of(obj),
+            images=frozenset(str(name) for image in items(status, "images") for name in image.get("names") or ()),
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """An Event: who, what, how often, and when last."""
+
+    about: ObjectRef
+    type: str
+    reason: str
+    message: str
+    count: int = 1
+    last: str = ""
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Event:
+        """Old and new style events keep their time in different fields."""
+        about, series = mapping(obj, "involvedObject"), mapping(obj, "series")
+        times = (text(series, "lastObservedTime"), text(obj, "lastTimestamp"), text(obj, "eventTime"))
+        return cls(
+            about=ObjectRef(text(about, "kind"), text(about, "namespace"), text(about, "name")),
+            type=text(obj, "type"),
+            reason=text(obj, "reason"),
+            message=text(obj, "message"),
+            count=integer(series, "count") or integer(obj, "count") or 1,
+            last=next((time for time in times if time), Meta.from_json(obj).created),
+        )

@@ -1,0 +1,119 @@
+"""The facts about one Service at one moment, and what could not be read.
+
+Pure: `collect` reads the cluster and builds these. A list that could not be read is empty here *and* named in `unread`;
+whoever concludes something from emptiness asks `could_read` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubectl_svcprobe.facts.model import Endpoint, EndpointSlice, Event, Node, ObjectRef, Service, ServicePort
+from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
+from kubectl_svcprobe.facts.workload import Pod, Workload
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Something that could not be read: `what` is `pods in shop`, `why` is forbidden, not-served or failed."""
+
+    kind: str
+    what: str
+    why: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JoinedEndpoint:
+    """An endpoint of the slices, with the port that this Service port leads to there (0: none) and its pod, if known."""
+
+    endpoint: Endpoint
+    port: int
+    slice_name: str
+    pod: Pod | None
+
+    @property
+    def name(self) -> str:
+        """The pod's name, or the bare address of an endpoint that no pod stands behind."""
+        return self.endpoint.target.name if self.endpoint.target else self.endpoint.address
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that was read for one Service.
+
+    `pods` are those that the selector matches. `namespace_pods`, `workloads`, `other_services` and `elsewhere` are only
+    read when a first look shows that they are needed; None means that nobody asked.
+    """
+
+    namespace: str
+    name: str
+    taken: str
+    service: Service | None = None
+    slices: tuple[EndpointSlice, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    events: tuple[Event, ...] = ()
+    policies: tuple[NetworkPolicy, ...] = ()
+    kubernetes: Service | None = None
+    namespace_pods: tuple[Pod, ...] | None = None
+    workloads: tuple[Workload, ...] | None = None
+    pod_events: tuple[Event, ...] = ()
+    other_services: tuple[Service, ...] | None = None
+    elsewhere: tuple[Service, ...] | None = None
+    unread: tuple[Unread, ...] = ()
+
+    def could_read(self, *kinds: str) -> bool:
+        """Whether nothing of these kinds was refused or failed."""
+        return not any(unread.kind in kinds for unread in self.unread)
+
+    def endpoints_of(self, port: ServicePort) -> tuple[JoinedEndpoint, ...]:
+        """The endpoints of one Service port: slices joined by port *name* and protocol, duplicates merged.
+
+        The name is what joins (EndpointPort.name equals ServicePort.name); slices of one Service may give it different
+        numbers, and one without a number means that the pods there declare no such port.
+        """
+        pods = {pod.ref: pod for pod in self.pods}
+        found: dict[str, JoinedEndpoint] = {}
+        for piece in sorted(self.slices, key=lambda s: s.meta.name):
+            number = next((p.port for p in piece.ports if p.name == port.name and p.protocol == port.protocol), 0)
+            for endpoint in piece.endpoints:
+                pod = pods.get(endpoint.target) if endpoint.target else None
+                joined = JoinedEndpoint(endpoint, number, piece.meta.name, pod)
+                known = found.get(endpoint.address)
+                if known is None or (number and not known.port):
+                    found[endpoint.address] = joined
+        return tuple(found.values())
+
+    def all_endpoints(self) -> Iterator[Endpoint]:
+        """Every distinct address in the slices, whatever its port."""
+        seen: set[str] = set()
+        for piece in self.slices:
+            for endpoint in piece.endpoints:
+                if endpoint.address not in seen:
+                    seen.add(endpoint.address)
+                    yield endpoint
+
+    def usable(self, port: ServicePort) -> tuple[JoinedEndpoint, ...]:
+        """The endpoints that traffic is sent to: the ready ones; without any, those serving while terminating.
+
+        This is kube-proxy's rule (pkg/proxy/topology.go, KEP-1669).
+        """
+        joined = [e for e in self.endpoints_of(port) if e.port]
+        ready = tuple(e for e in joined if e.endpoint.ready)
+        return ready or tuple(e for e in joined if e.endpoint.serving and e.endpoint.terminating)
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name, if it was read."""
+        return next((node for node in self.nodes if node.meta.name == name), None)
+
+
+    def policies_on(self, labels: dict[str, str], direction: str) -> tuple[NetworkPolicy, ...]:
+        """The NetworkPolicies of this namespace that isolate a pod with these labels in that direction."""
+        return tuple(policy for policy in self.policies if policy.isolates(labels, direction))
+
+
+def matching(selector: dict[str, str], pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
+    """The pods whose labels satisfy the selector."""
+    return tuple(pod for pod in pods if selects(selector, pod.meta.labels))

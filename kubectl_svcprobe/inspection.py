@@ -1,0 +1,185 @@
+"""One Service from name to report: read, plan, try from a pod and from here, try again what failed, judge."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+
+from kubectl_svcprobe import diagnose
+from kubectl_svcprobe.access.seam import ClusterApi
+from kubectl_svcprobe.commands import Kubectl
+from kubectl_svcprobe.errors import UsageError
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts import describe
+from kubectl_svcprobe.facts.collect import collect
+from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.interrupts import Interrupts
+from kubectl_svcprobe.probe import podrun
+from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.localrun import LocalRun
+from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
+from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
+from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, LABELS, NAME_PREFIX, PodOptions, Timing, manifest
+from kubectl_svcprobe.probe.results import join, to_confirm, with_true_names
+from kubectl_svcprobe.report import ProbeFacts, Report, Skipped
+from kubectl_svcprobe.rules import RULES
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    probe: bool = True
+    from_here: bool = True
+    image: str = DEFAULT_IMAGE
+    node: str = ""
+    path: str | None = None
+    keep_pod: bool = False
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass
+class Inspector:
+    """Inspects Services one after the other, with the same connection and wishes.
+
+    `say` is told what is being waited for; `note` gets what the user must know beside the report.
+    """
+
+    cluster: ClusterApi
+    options: Options
+    kubectl: Kubectl
+    interrupts: Interrupts
+    say: Callable[[str], None]
+    note: Callable[[str], None]
+
+    def inspect(self, namespace: str, name: str, port: str = "") -> Report:
+        """The report on one Service; `port` (a number or a name) cuts it down to that one.
+
+        Raises AccessError where the Service cannot be read, and UsageError where it has no such port.
+        """
+        self.say(f"reading service/{name} in {namespace}")
+        snapshot = with_port(collect(self.cluster, namespace, name, now()), port)
+        plan = self.plan(snapshot)
+        if snapshot.service is None:
+            return report(Evidence(snapshot, plan, kubectl=self.kubectl), self.options)
+        local = LocalRun(plan.from_vantage(Vantage.HERE), self.options.timing)
+        try:
+            evidence = self._ask_pod(snapshot, plan)
+            self.say("waiting for answers to this machine")
+            with_local = (*evidence.results, *join(plan.from_vantage(Vantage.HERE), local.observations()))
+        finally:
+            local.close()
+        return report(replace(evidence, results=with_local), self.options)
+
+    def plan(self, snapshot: Snapshot) -> ProbePlan:
+        """What would be tried."""
+        wishes = Wishes(
+            from_pod=self.options.probe,
+            from_here=self.options.from_here,
+            path=self.options.path,
+            no_pod_reason="--no-probe",
+            probe_labels=LABELS,
+        )
+        return make_plan(snapshot, find_paths(snapshot), wishes)
+
+    def pod_options(self, snapshot: Snapshot, plan: ProbePlan) -> PodOptions:
+        """How the pod is to be made: on a node that has the image already, if any has."""
+        having = [n.meta.name for n in snapshot.nodes if n.is_ready and self.options.image in n.images]
+        return PodOptions(
+            name=new_pod_name(),
+            namespace=snapshot.namespace,
+            image=self.options.image,
+            node=self.options.node,
+            preferred_nodes=tuple(sorted(having)),
+            settle=plan.settle,
+            keep=self.options.keep_pod,
+            timing=self.options.timing,
+        )
+
+    def _ask_pod(self, snapshot: Snapshot, plan: ProbePlan) -> Evidence:
+        """What the probe pod saw; where something failed, what a second one saw that waited first."""
+        probes = plan.from_vantage(Vantage.POD)
+        if not probes:
+            return Evidence(snapshot, plan, kubectl=self.kubectl)
+        options = self.pod_options(snapshot, plan)
+        run = self._run_pod(probes, options)
+        observations, resolv_conf = _read(run, probes)
+        results = join(probes, observations)
+        again = () if run.problem or plan.settle else to_confirm(results)
+        if again:
+            self.say("asking again what failed, from a pod that waits 5 s first")
+            settled = replace(options, name=new_pod_name(), settle=True, preferred_nodes=(run.node,))
+            second = self._run_pod(again, settled)
+            retried, _ = _read(second, again, is_retry=True)
+            results = join(probes, [*observations, *retried])
+            run.leftover = run.leftover or second.leftover
+        facts = ProbeFacts(
+            namespace=snapshot.namespace,
+            pod=run.name,
+            node=run.node,
+            image=run.image,
+            curl_version=curl_version(run.log),
+            settled=plan.settle or bool(again),
+            seconds=round(run.seconds, 2),
+            problem=run.problem,
+            leftover=run.leftover,
+        )
+        results = with_true_names(results, cluster_domain(resolv_conf))
+        return Evidence(snapshot, plan, results, facts, resolv_conf, self.kubectl)
+
+    def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
+        run = podrun.run(self.cluster, manifest(probes, options), self.interrupts, self.say, keep=options.keep)
+        if run.leftover:
+            command = self.kubectl(options.namespace, "delete", "pod", run.name)
+            self.note(f"probe pod {options.namespace}/{run.name} may still be there: {run.leftover}\n  {command}")
+        elif options.keep and not run.problem:
+            self.note(f"probe pod {options.namespace}/{run.name} is kept; kubectl svcprobe cleanup removes it")
+        return run
+
+
+def _read(run: podrun.PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
+    return read_log(run.log, {probe.id: probe.request for probe in probes}, is_retry)
+
+
+def with_port(snapshot: Snapshot, port: str) -> Snapshot:
+    """The snapshot of a Service as if it had only this port. Raises UsageError where it has no such one."""
+    if not port or snapshot.service is None:
+        return snapshot
+    service = snapshot.service
+    chosen = tuple(p for p in service.ports if port in (str(p.port), p.name))
+    if not chosen:
+        has = ", ".join(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
+        raise UsageError(f"error: service/{service.meta.name} has no port {port}; it has {has}")
+    return replace(snapshot, service=replace(service, ports=chosen))
+
+
+def report(evidence: Evidence, options: Options) -> Report:
+    """Judge the evidence, and put it all together."""
+    findings, skipped = diagnose.run(RULES, evidence)
+    snapshot = evidence.snapshot
+    return Report(
+        service=describe.service_facts(snapshot, options.path),
+        verdict=diagnose.verdict_of(findings),
+        summary=diagnose.summary_of(findings, evidence),
+        taken=snapshot.taken,
+        pods=describe.pod_facts(snapshot),
+        endpoints=describe.endpoint_facts(snapshot),
+        nodes=describe.node_facts(snapshot),
+        paths=describe.path_facts(snapshot, evidence.results, evidence.plan),
+        findings=findings,
+        skipped=(*(Skipped(u.what, f"{u.why}: {u.message}") for u in snapshot.unread), *skipped),
+        probe=evidence.probe,
+    )
+
+
+def new_pod_name() -> str:
+    """A name that is ours before the API server has answered, so that an unanswered create can still be undone."""
+    return NAME_PREFIX + "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
+
+
+def now() -> str:
+    """The present, as the API writes times."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

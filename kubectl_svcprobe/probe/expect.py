@@ -1,0 +1,44 @@
+"""Failures that are none: what a traffic policy declares, and what lies beyond this machine's reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.results import PathResult
+
+LOST = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
+
+
+def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathResult]) -> str:
+    """Why this failure says nothing against the Service; empty if it does, or if it is no failure."""
+    path = result.probe.path
+    if not result.outcome.is_bad or snapshot.service is None:
+        return ""
+    if not path.is_offered:
+        return "gets no traffic: not ready"
+    if is_dropped_by_policy(snapshot, result):
+        return "as externalTrafficPolicy: Local declares"
+    if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
+        return "not reachable from here"
+    return ""
+
+
+def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:
+    """A node port under `externalTrafficPolicy: Local` on a node that has no endpoint of its own."""
+    path, service = result.probe.path, snapshot.service
+    if path.kind is not PathKind.NODE_PORT or path.service_port is None or service is None:
+        return False
+    has_local = any(e.endpoint.node == path.node for e in snapshot.usable(path.service_port))
+    return service.external_traffic_policy == "Local" and not has_local and result.outcome in LOST
+
+
+def _reaches_any_node(results: Iterable[PathResult]) -> bool:
+    """Whether any node's port accepted a connection of this machine."""
+    return any(
+        r.outcome.reached or r.outcome in (Outcome.REFUSED, Outcome.INTERMITTENT)
+        for r in results
+        if r.probe.path.kind is PathKind.NODE_PORT and r.probe.vantage is Vantage.HERE
+    )

@@ -1,0 +1,130 @@
+"""The same requests from the user's own machine: what an outside client meets at node ports and load balancers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from kubectl_svcprobe.probe.observe import Observation, Outcome
+from kubectl_svcprobe.probe.plan import Probe
+from kubectl_svcprobe.probe.podspec import Timing
+
+WORKERS = 24
+
+
+
+class LocalRun:
+    """Requests under way; they start at once and `observations` waits for them."""
+
+    def __init__(self, probes: tuple[Probe, ...], timing: Timing) -> None:
+        self._pool = ThreadPoolExecutor(WORKERS) if probes else None
+        self._futures: list[Future[Observation]] = []
+        for probe in probes:
+            for attempt in range(probe.attempts):
+                assert self._pool is not None
+                self._futures.append(self._pool.submit(try_once, probe, attempt, timing))
+
+    def observations(self) -> list[Observation]:
+        """What came back, in no particular order."""
+        return [future.result() for future in self._futures]
+
+    def close(self) -> None:
+        """Let go of what is still under way; every request is bounded in time."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def try_once(probe: Probe, attempt: int, timing: Timing) -> Observation:
+    """One request, never an exception: what fails is an outcome."""
+    say = _http if probe.request.is_http else _connect
+    started = time.monotonic()
+    outcome, status, detail = say(probe, timing)
+    return Observation(
+        probe.id, attempt, outcome, http_status=status, seconds=time.monotonic() - started, detail=detail
+    )
+
+
+def _connect(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
+    """A TCP connection in silence."""
+    try:
+        with socket.create_connection((probe.path.host, probe.path.port), timeout=timing.connect):
+            return Outcome.CONNECTED, 0, ""
+    except OSError as error:
+        outcome, detail = classify(error)
+        return outcome, 0, detail
+
+
+def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
+    import requests
+    import urllib3
+
+    request = probe.request
+    headers = {"User-Agent": "kubectl-svcprobe", "Connection": "close", **({"Host": request.host} if request.host else {})}
+    url = request.url(probe.path.host, probe.path.port)
+    with requests.Session() as session:
+        # Neither proxies nor .netrc of the environment: the question is what this machine itself can reach.
+        session.trust_env = False
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        try:
+            with session.get(
+                url,
+                headers=headers,
+                timeout=(timing.connect, timing.transfer),
+                allow_redirects=False,
+                stream=True,
+                verify=False,
+            ) as response:
+                status = response.status_code
+        except requests.RequestException as error:
+            outcome, detail = classify(error)
+            return outcome, 0, detail
+    return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), status, ""
+
+
+#: The innermost cause decides; the order is from the particular to the general.
+_BY_CAUSE: tuple[tuple[type[BaseException], Outcome, str], ...] = (
+    (ConnectionRefusedError, Outcome.REFUSED, ""),
+    (ConnectionResetError, Outcome.RESET, "reset the connection"),
+    (socket.gaierror, Outcome.DNS_FAILED, "no such name"),
+    (TimeoutError, Outcome.TIMED_OUT, ""),
+)
+
+
+def classify(error: BaseException) -> tuple[Outcome, str]:
+    """What a failed request means, from the exceptions that `requests`, urllib3 and the socket wrapped into each other."""
+    causes = _causes(error)
+    names = {type(cause).__name__ for cause in causes}
+    if names & {"ReadTimeoutError", "ReadTimeout"}:
+        return Outcome.NO_ANSWER, "accepted the connection, then silent"
+    if names & {"SSLError", "SSLCertVerificationError"}:
+        return Outcome.TLS_FAILED, "the TLS handshake failed"
+    for kind, outcome, detail in _BY_CAUSE:
+        if any(isinstance(cause, kind) for cause in causes):
+            return outcome, detail
+    if names & {"ConnectTimeoutError", "ConnectTimeout"}:
+        return Outcome.TIMED_OUT, ""
+    if names & {"RemoteDisconnected", "IncompleteRead"}:
+        return Outcome.NO_ANSWER, "closed the connection without an answer"
+    if names & {"BadStatusLine", "InvalidHeader", "LineTooLong"}:
+        return Outcome.CONNECTED, "it speaks, but not HTTP"
+    if any(isinstance(cause, OSError) for cause in causes):
+        numbers = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+        return Outcome.UNREACHABLE, numbers[-1].lower() if numbers else "no route"
+    return Outcome.NOT_RUN, f"{type(error).__name__}: {error}"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception and everything it was raised from or wraps, each once."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        cause = waiting.pop()
+        if any(cause is known for known in found):
+            continue
+        found.append(cause)
+        wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+        waiting.extend(other for other in wrapped if isinstance(other, BaseException))
+    return found
+
+

@@ -1,0 +1,201 @@
+"""What one transfer came back with, and what that means: the decode table of curl's exit codes.
+
+`num_connects` and `http_code` tell apart what one exit code mixes: 28 is a dropped SYN, an unanswered name, a hung
+handshake or an application that accepts and then is silent. The table was measured against the curl versions that
+docs/limits.md names; a code that it does not know is `not run`, never a failure of the Service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from kubectl_svcprobe.probe.request import Request
+
+
+class Outcome(str, Enum):
+    """What became of a request."""
+
+    ANSWERED = "answered"
+    HTTP_ERROR = "http-error"
+    CONNECTED = "connected"
+    NO_ANSWER = "no-answer"
+    RESET = "reset"
+    TLS_FAILED = "tls-failed"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed-out"
+    DNS_FAILED = "dns-failed"
+    NOT_RUN = "not-run"
+    INTERMITTENT = "intermittent"
+
+    @property
+    def is_good(self) -> bool:
+        """The way is open and somebody answers; what an application says (even 500) is its own affair."""
+        return self in (Outcome.ANSWERED, Outcome.HTTP_ERROR, Outcome.CONNECTED)
+
+    @property
+    def is_bad(self) -> bool:
+        """Looked, and it failed, at least once."""
+        return not self.is_good and self is not Outcome.NOT_RUN
+
+    @property
+    def reached(self) -> bool:
+        """A TCP connection stood, whatever came of it."""
+        return self.is_good or self in (Outcome.NO_ANSWER, Outcome.RESET, Outcome.TLS_FAILED)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One transfer. Times are seconds; `connect_seconds` is 0 where no connection stood. `is_retry`: from a settled pod."""
+
+    probe_id: int
+    attempt: int
+    outcome: Outcome
+    http_status: int = 0
+    seconds: float = 0.0
+    connect_seconds: float = 0.0
+    lookup_seconds: float = 0.0
+    remote_ip: str = ""
+    detail: str = ""
+    is_retry: bool = False
+
+
+#: Before each transfer's JSON in the log, with the probe's number and the attempt's.
+MARK = re.compile(rb"^svcprobe:(\d+):(\d+) (\{.*\})\s*$")
+
+
+def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False) -> tuple[list[Observation], str]:
+    """The observations in a probe container's log, and all other text in it (resolv.conf, curl's complaints)."""
+    observations: list[Observation] = []
+    other: list[str] = []
+    for line in log.splitlines():
+        if (found := MARK.match(line)) and (transfer := _load(found.group(3))) is not None:
+            number, attempt = int(found.group(1)), int(found.group(2))
+            if number in requests:
+                observations.append(decode(number, attempt, transfer, requests[number], is_retry))
+        else:
+            other.append(line.decode("utf-8", "replace"))
+    return observations, "\n".join(other)
+
+
+def _load(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def decode(number: int, attempt: int, transfer: Mapping[str, Any], request: Request, is_retry: bool = False) -> Observation:
+    """One transfer's JSON (`curl -w '%{json}'`) as an Observation."""
+    outcome, detail = _outcome(transfer, request)
+    return Observation(
+        probe_id=number,
+        attempt=attempt,
+        outcome=outcome,
+        http_status=_int(transfer, "http_code") if request.is_http else 0,
+        seconds=_float(transfer, "time_total"),
+        connect_seconds=_float(transfer, "time_connect"),
+        lookup_seconds=_float(transfer, "time_namelookup"),
+        remote_ip=str(transfer.get("remote_ip") or ""),
+        detail=detail,
+        is_retry=is_retry,
+    )
+
+
+#: Exit codes that mean trouble before any TCP connection stood.
+_BEFORE_CONNECT = {6: Outcome.DNS_FAILED, 7: Outcome.REFUSED, 28: Outcome.TIMED_OUT, 55: Outcome.RESET, 56: Outcome.RESET}
+
+#: Exit codes after a connection, without an HTTP status: outcome and what to say.
+_AFTER_CONNECT = {
+    1: (Outcome.CONNECTED, "it speaks, but not HTTP"),
+    7: (Outcome.RESET, "reset right after the connection"),
+    8: (Outcome.CONNECTED, "it speaks, but not HTTP"),
+    16: (Outcome.CONNECTED, "it speaks, but not HTTP/2"),
+    28: (Outcome.NO_ANSWER, "accepted the connection, then silent"),
+    35: (Outcome.TLS_FAILED, "the TLS handshake failed"),
+    52: (Outcome.NO_ANSWER, "closed the connection without an answer"),
+    55: (Outcome.RESET, "reset the connection"),
+    56: (Outcome.RESET, "reset the connection"),
+    60: (Outcome.TLS_FAILED, "the certificate was not accepted"),
+    92: (Outcome.CONNECTED, "it speaks, but not HTTP/2"),
+}
+
+#: curl knows "refused" and "no route to host" by one code; a refusal comes back at once, a missing neighbour after ARP's 3 s.
+_REFUSAL_IS_FASTER_THAN = 0.9
+
+
+def _outcome(transfer: Mapping[str, Any], request: Request) -> tuple[Outcome, str]:
+    code, status = _int(transfer, "exitcode"), _int(transfer, "http_code")
+    connected = _int(transfer, "num_connects") > 0
+    message = str(transfer.get("errormsg") or "")
+    if not request.is_http and connected:
+        return Outcome.CONNECTED, ""
+    if request.is_http and status:
+        return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), ""
+    if connected and code in _AFTER_CONNECT:
+        outcome, detail = _AFTER_CONNECT[code]
+        return outcome, f"{detail} ({message})" if outcome is Outcome.TLS_FAILED and message else detail
+    if not connected and code in _BEFORE_CONNECT:
+        return _before_connect(code, message, _float(transfer, "time_total"))
+    if connected and code == 0:
+        return Outcome.CONNECTED, ""
+    return Outcome.NOT_RUN, f"curl ended with {code}" + (f": {message}" if message else "")
+
+
+def _before_connect(code: int, message: str, seconds: float) -> tuple[Outcome, str]:
+    if code == 28 and "resolv" in message.lower():
+        return Outcome.DNS_FAILED, "the name server did not answer"
+    if code == 6:
+        return Outcome.DNS_FAILED, "no such name"
+    if code == 7 and seconds > _REFUSAL_IS_FASTER_THAN:
+        return Outcome.UNREACHABLE, "no route"
+    return _BEFORE_CONNECT[code], ""
+
+
+def _int(transfer: Mapping[str, Any], key: str) -> int:
+    value = transfer.get(key)
+    return value if isinstance(value, int) else 0
+
+
+def _float(transfer: Mapping[str, Any], key: str) -> float:
+    value = transfer.get(key)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def curl_version(log: bytes) -> str:
+    """The version of curl that wrote the log: `libcurl/8.17.0 …` becomes `8.17.0`."""
+    found = re.search(rb'"curl_version":\s*"libcurl/([\w.+-]+)', log)
+    return found.group(1).decode() if found else ""
+
+
+def search_domains(resolv_conf: str) -> tuple[str, ...]:
+    """The search list of a resolv.conf; the last `search` line counts."""
+    domains: tuple[str, ...] = ()
+    for words in _resolv_lines(resolv_conf):
+        if words[0] == "search":
+            domains = tuple(words[1:])
+    return domains
+
+
+def name_servers(resolv_conf: str) -> tuple[str, ...]:
+    """The name servers of a resolv.conf."""
+    return tuple(words[1] for words in _resolv_lines(resolv_conf) if words[0] == "nameserver" and len(words) > 1)
+
+
+def _resolv_lines(resolv_conf: str) -> Iterator[list[str]]:
+    for line in resolv_conf.splitlines():
+        words = line.split("#")[0].split()
+        if words:
+            yield words
+
+
+def cluster_domain(resolv_conf: str) -> str:
+    """The cluster's domain as the kubelet wrote it into a pod: the search entry `svc.DOMAIN`. Empty if it is not there."""
+    found = (domain[4:] for domain in search_domains(resolv_conf) if domain.startswith("svc."))
+    return next(found, "").rstrip(".")

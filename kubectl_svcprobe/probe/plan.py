@@ -1,0 +1,202 @@
+"""From paths to probes: what is tried from where, how often, within which bounds, and what is not tried and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from kubectl_svcprobe.facts.model import Node, Service
+from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
+from kubectl_svcprobe.probe.request import Request, choose
+
+MAX_ENDPOINTS = 50
+MAX_NODES = 8
+
+#: A virtual address leads to any of several endpoints, so one transfer says little.
+VIRTUAL_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One path to be tried from one vantage with one request, `attempts` times."""
+
+    id: int
+    path: ExposurePath
+    vantage: Vantage
+    request: Request
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Unprobed:
+    """A path that is not tried, and why."""
+
+    kind: PathKind
+    target: str
+    reason: str
+    vantage: Vantage | None = None
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """What is tried and what is not.
+
+    `settle` asks for a pod that has been up for some seconds before it says anything: where NetworkPolicies select either
+    end, an agent may admit or refuse a new pod for a moment before its rules are in place.
+    """
+
+    probes: tuple[Probe, ...] = ()
+    unprobed: tuple[Unprobed, ...] = ()
+    settle: bool = False
+
+    def from_vantage(self, vantage: Vantage) -> tuple[Probe, ...]:
+        """The probes of one vantage."""
+        return tuple(probe for probe in self.probes if probe.vantage == vantage)
+
+    def only(self, probes: Iterable[Probe]) -> ProbePlan:
+        """The same plan cut down to some of its probes."""
+        return replace(self, probes=tuple(probes), unprobed=())
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for, as far as the plan is concerned."""
+
+    from_pod: bool = True
+    from_here: bool = True
+    path: str | None = None
+    no_pod_reason: str = ""
+    probe_labels: dict[str, str] = field(default_factory=dict)
+
+
+def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes) -> ProbePlan:
+    """Decide for every path. Controls are added where anything at all is tried from a pod."""
+    service = snapshot.service
+    if service is None:
+        return ProbePlan()
+    chosen, unprobed = _within_bounds(snapshot, paths)
+    probes: list[Probe] = []
+    for path in chosen:
+        for vantage in path.vantages():
+            reason = _why_not(snapshot, service, path, vantage, wishes)
+            if reason is None:
+                probes.append(_probe(len(probes), snapshot, path, vantage, wishes))
+            elif reason:
+                unprobed.append(Unprobed(path.kind, path.target, reason, vantage))
+    if any(probe.vantage is Vantage.POD for probe in probes):
+        probes.extend(_controls(len(probes), snapshot))
+    unprobed.extend(_pathless(service))
+    return ProbePlan(tuple(probes), tuple(unprobed), settle=_policies_matter(snapshot, wishes))
+
+
+def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
+    assert path.service_port is not None
+    request = choose(snapshot, path.service_port, wishes.path)
+    is_virtual = path.kind in (PathKind.CLUSTER_IP, PathKind.NODE_PORT, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
+    return Probe(number, path, vantage, request, VIRTUAL_ATTEMPTS if is_virtual else 1)
+
+
+def _why_not(
+    snapshot: Snapshot, service: Service, path: ExposurePath, vantage: Vantage, wishes: Wishes
+) -> str | None:
+    """The reason why a path is not tried from a vantage; None if it is tried; empty if not worth a word."""
+    port = path.service_port
+    if port is None:
+        return None
+    if vantage is Vantage.HERE and not wishes.from_here:
+        return "--no-from-here"
+    if port.protocol != "TCP":
+        return f"{port.protocol}: neither curl nor a connect can prove it"
+    if path.kind is not PathKind.ENDPOINT and not snapshot.usable(port):
+        return "nothing is behind it"
+    if path.kind is PathKind.NODE_PORT and (node := snapshot.node(path.node)) and not node.is_ready:
+        return f"{path.node} is not ready"
+    if vantage is Vantage.HERE and path.address_type == "InternalIP" and _has_external(snapshot, path.node):
+        return ""
+    if vantage is Vantage.POD and not wishes.from_pod:
+        return wishes.no_pod_reason
+    return None
+
+
+def _has_external(snapshot: Snapshot, node_name: str) -> bool:
+    """A node with an external address is reached from outside by that one."""
+    node = snapshot.node(node_name)
+    return bool(node and node.ips("ExternalIP"))
+
+
+def _within_bounds(snapshot: Snapshot, paths: Sequence[ExposurePath]) -> tuple[list[ExposurePath], list[Unprobed]]:
+    """At most so many endpoints a port and so many nodes, the suspicious ones first; the rest is named by number."""
+    chosen: list[ExposurePath] = []
+    unprobed: list[Unprobed] = []
+    nodes = _nodes_worth_trying(snapshot)
+    ports = dict.fromkeys(path.service_port for path in paths)
+    for port in ports:
+        of_port = [path for path in paths if path.service_port == port]
+        endpoints = sorted((p for p in of_port if p.kind is PathKind.ENDPOINT), key=lambda p: _suspicion(snapshot, p))
+        if len(endpoints) > MAX_ENDPOINTS:
+            rest = f"{MAX_ENDPOINTS} of {len(endpoints):,} endpoints are tried"
+            unprobed.append(Unprobed(PathKind.ENDPOINT, f"{len(endpoints) - MAX_ENDPOINTS:,} more", rest))
+        chosen.extend(endpoints[:MAX_ENDPOINTS])
+        chosen.extend(p for p in of_port if p.kind is not PathKind.ENDPOINT and (not p.node or p.node in nodes))
+    all_nodes = dict.fromkeys(path.node for path in paths if path.kind is PathKind.NODE_PORT)
+    if len(all_nodes) > len(nodes):
+        rest = f"{len(nodes)} of {len(all_nodes):,} nodes are tried"
+        unprobed.append(Unprobed(PathKind.NODE_PORT, f"{len(all_nodes) - len(nodes):,} more", rest))
+    return chosen, unprobed
+
+
+def _suspicion(snapshot: Snapshot, path: ExposurePath) -> tuple[bool, bool, str]:
+    """Sorts the suspicious first: on a node that is not ready, or not ready itself."""
+    node = snapshot.node(path.node)
+    return (node is None or node.is_ready, path.is_offered, path.subject)
+
+
+def _nodes_worth_trying(snapshot: Snapshot) -> frozenset[str]:
+    """Nodes with an endpoint and nodes without one in turn, across zones."""
+    occupied = {endpoint.node for endpoint in snapshot.all_endpoints() if endpoint.ready}
+    with_one = _spread([n for n in snapshot.nodes if n.meta.name in occupied])
+    without = _spread([n for n in snapshot.nodes if n.meta.name not in occupied])
+    order = [name for pair in _zip_all(with_one, without) for name in pair]
+    return frozenset(order[:MAX_NODES])
+
+
+def _spread(nodes: Sequence[Node]) -> list[str]:
+    """Node names, one zone after the other in turn."""
+    by_zone: dict[str, list[str]] = {}
+    for node in nodes:
+        zone = node.meta.labels.get("topology.kubernetes.io/zone", "")
+        by_zone.setdefault(zone, []).append(node.meta.name)
+    return [name for row in _zip_all(*by_zone.values()) for name in row]
+
+
+def _zip_all(*columns: Sequence[str]) -> Iterator[list[str]]:
+    """Rows through columns of unequal length, without gaps."""
+    for index in range(max(map(len, columns), default=0)):
+        yield [column[index] for column in columns if index < len(column)]
+
+
+def _controls(first_id: int, snapshot: Snapshot) -> Iterator[Probe]:
+    """The `kubernetes` Service by name and, where it could be read, by address: does this vantage see anything at all?"""
+    request = Request("https", "/version", why="control")
+    hosts = ["kubernetes.default.svc"]
+    if snapshot.kubernetes:
+        hosts.extend(snapshot.kubernetes.cluster_ips[:1])
+    for offset, host in enumerate(hosts):
+        path = ExposurePath(PathKind.CONTROL, host, 443, subject="service/kubernetes")
+        yield Probe(first_id + offset, path, Vantage.POD, request)
+
+
+def _pathless(service: Service) -> Iterator[Unprobed]:
+    """What the Service offers in name only."""
+    if service.is_pending:
+        yield Unprobed(PathKind.LOAD_BALANCER, "<pending>", "it has no address")
+    if service.is_external_name:
+        yield Unprobed(PathKind.DNS, service.external_name, "an alias: it leads out of this cluster's Services")
+
+
+def _policies_matter(snapshot: Snapshot, wishes: Wishes) -> bool:
+    """Whether a NetworkPolicy selects the probe pod (egress) or a pod behind the Service (ingress)."""
+    return bool(snapshot.policies_on(wishes.probe_labels, "Egress")) or any(
+        snapshot.policies_on(dict(pod.meta.labels), "Ingress") for pod in snapshot.pods
+    )

@@ -1,0 +1,181 @@
+"""The probe pod's manifest: one container, one curl process, every transfer an argument of it. No shell, no token, no rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from kubectl_svcprobe.probe.plan import Probe
+
+#: A tag, so that an air-gapped cluster's mirror can serve it under the same name.
+DEFAULT_IMAGE = "docker.io/curlimages/curl:8.17.0"
+
+LABELS = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
+
+NAME_PREFIX = "svcprobe-"
+CONTAINER = "probe"
+SETTLE_CONTAINER = "settle"
+
+#: How long a settled pod waits before it says anything.
+SETTLE_SECONDS = 5
+
+#: What a pod may take from its acceptance by a kubelet to its first transfer: pulling the image above all.
+START_SECONDS = 60
+
+#: Marks a pod that `--keep-pod` left on purpose, so that the next run leaves it alone; `cleanup` does not.
+KEEP_ANNOTATION = "svcprobe.io/keep"
+
+MAX_PARALLEL = 300
+MAX_PREFERRED = 10
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Limits in seconds: to connect (name lookup and TLS included), for a whole transfer, and for a silent TCP connect."""
+
+    connect: float = 2.0
+    transfer: float = 5.0
+    silent: float = 2.0
+
+
+@dataclass(frozen=True)
+class PodOptions:
+    """What the user may choose about the pod."""
+
+    name: str
+    namespace: str
+    image: str = DEFAULT_IMAGE
+    node: str = ""
+    preferred_nodes: tuple[str, ...] = ()
+    settle: bool = False
+    keep: bool = False
+    user_id: int | None = 65532
+    timing: Timing = field(default_factory=Timing)
+
+
+def manifest(probes: tuple[Probe, ...], options: PodOptions) -> dict[str, Any]:
+    """The Pod, as dict. It passes the `restricted` Pod Security level and names every quantity that a quota may ask for."""
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": deadline(probes, options),
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "securityContext": _pod_security(options.user_id),
+        "containers": [_container(CONTAINER, options.image, curl_arguments(probes, options.timing))],
+    }
+    if options.settle:
+        spec["initContainers"] = [_container(SETTLE_CONTAINER, options.image, settle_arguments())]
+    if affinity := _affinity(options):
+        spec["affinity"] = affinity
+    if options.node:
+        spec["tolerations"] = [{"operator": "Exists"}]
+    annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
+    if options.keep:
+        annotations[KEEP_ANNOTATION] = "true"
+    metadata = {"name": options.name, "namespace": options.namespace, "labels": dict(LABELS), "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _pod_security(user_id: int | None) -> dict[str, Any]:
+    """The image's user has a name, not a number, which `runAsNonRoot` alone refuses; so a number is given."""
+    context: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if user_id is not None:
+        context.update(runAsUser=user_id, runAsGroup=user_id)
+    return context
+
+
+def _container(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
+    quantities = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "16Mi"}
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["curl", *arguments],
+        "resources": {"requests": dict(quantities), "limits": dict(quantities)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _affinity(options: PodOptions) -> dict[str, Any]:
+    """`--node` is required, by affinity and not `nodeName`, so that the scheduler still says why it cannot be."""
+    if options.node:
+        terms = {"nodeSelectorTerms": [_is_node(options.node)]}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    if options.preferred_nodes:
+        terms = [{"weight": 100, "preference": _is_node(name)} for name in options.preferred_nodes[:MAX_PREFERRED]]
+        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+    return {}
+
+
+def _is_node(name: str) -> dict[str, Any]:
+    """A node selector term; `matchFields` takes one value only."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+
+
+def deadline(probes: tuple[Probe, ...], options: PodOptions) -> int:
+    """Seconds after which the kubelet ends the pod by itself, whatever became of this program."""
+    transfers = sum(probe.attempts for probe in probes)
+    rounds = ceil(max(transfers, 1) / MAX_PARALLEL)
+    settle = SETTLE_SECONDS if options.settle else 0
+    return START_SECONDS + settle + ceil(rounds * max(options.timing.transfer, options.timing.silent))
+
+
+def settle_arguments() -> list[str]:
+    """Wait without a shell: curl asks a closed port of its own loopback, waits before it asks again, and ends well.
+
+    The exit code of a serial curl is its last transfer's. (Not `--retry` in the probe's own, parallel run: curl 8.16 to
+    8.19 hang there, curl issue 20669.)
+    """
+    wait = ["--retry", "1", "--retry-delay", str(SETTLE_SECONDS), "--retry-connrefused", "--noproxy", "*"]
+    return ["-q", "-s", *wait, "http://127.0.0.1:1/", "--next", "-s", "file:///etc/resolv.conf"]
+
+
+def curl_arguments(probes: tuple[Probe, ...], timing: Timing) -> list[str]:
+    """All transfers for one parallel curl, and the pod's resolv.conf in front. `-q` comes first to skip any .curlrc."""
+    parallel = min(max(sum(probe.attempts for probe in probes), 1), MAX_PARALLEL)
+    arguments = ["-q", "-s", "--no-progress-meter", "-Z", "--parallel-immediate", "--parallel-max", str(parallel)]
+    arguments.append("file:///etc/resolv.conf")
+    for probe in probes:
+        for attempt in range(probe.attempts):
+            arguments.append("--next")
+            arguments.extend(_transfer(probe, attempt, timing))
+    return arguments
+
+
+def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
+    """One transfer's own options. Nothing from the cluster is an option here: it is in the URL or in the value of `-H`."""
+    request = probe.request
+    yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", f"\nsvcprobe:{probe.id}:{attempt} %{{json}}\n")
+    limit = timing.transfer if request.is_http else timing.silent
+    yield from ("--connect-timeout", f"{timing.connect:g}", "-m", f"{limit:g}")
+    if request.is_http:
+        yield from ("--proto", "=http,https", "-A", "kubectl-svcprobe", "--max-filesize", "1048576")
+        yield from ("-H", "Connection: close")
+        if request.host:
+            yield from ("-H", f"Host: {request.host}")
+    if request.scheme == "https":
+        yield "-k"
+    if request.scheme == "h2c":
+        yield "--http2-prior-knowledge"
+    yield from ("--url", request.url(probe.path.host, probe.path.port))
+
+
+def is_ours(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is one of this tool's: by label, name and shape, so that a look-alike is never removed."""
+    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    containers = spec.get("containers") or []
+    return (
+        LABELS.items() <= (metadata.get("labels") or {}).items()
+        and str(metadata.get("name", "")).startswith(NAME_PREFIX)
+        and any(c.get("name") == CONTAINER and (c.get("command") or [""])[:2] == ["curl", "-q"] for c in containers)
+        and spec.get("restartPolicy") == "Never"
+    )

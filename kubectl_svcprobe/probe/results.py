@@ -1,0 +1,95 @@
+"""Probes joined with what came back: one result a path and vantage, over all its attempts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind, Vantage
+from kubectl_svcprobe.probe.observe import Observation, Outcome
+from kubectl_svcprobe.probe.plan import Probe
+from kubectl_svcprobe.probe.podspec import SETTLE_SECONDS
+
+
+@dataclass(frozen=True)
+class PathResult:
+    """What all attempts on one path from one vantage come to."""
+
+    probe: Probe
+    observations: tuple[Observation, ...]
+    outcome: Outcome
+    detail: str = ""
+
+    @property
+    def ran(self) -> tuple[Observation, ...]:
+        """The attempts that took place."""
+        return tuple(o for o in self.observations if o.outcome is not Outcome.NOT_RUN)
+
+    @property
+    def good(self) -> tuple[Observation, ...]:
+        """The attempts that succeeded."""
+        return tuple(o for o in self.observations if o.outcome.is_good)
+
+    @property
+    def http_status(self) -> int:
+        """The worst HTTP status that was answered, 0 for none."""
+        return max((o.http_status for o in self.observations), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """The median of the successful attempts' times."""
+        return median(o.seconds for o in self.good) if self.good else 0.0
+
+
+def join(probes: Iterable[Probe], observations: Sequence[Observation]) -> tuple[PathResult, ...]:
+    """One result a probe, in the probes' order."""
+    by_probe: dict[int, list[Observation]] = {}
+    for observation in observations:
+        by_probe.setdefault(observation.probe_id, []).append(observation)
+    return tuple(_result(probe, tuple(by_probe.get(probe.id, ()))) for probe in probes)
+
+
+def _result(probe: Probe, observations: tuple[Observation, ...]) -> PathResult:
+    ran = [o for o in observations if o.outcome is not Outcome.NOT_RUN]
+    if not ran:
+        detail = observations[0].detail if observations else "no answer about it came back"
+        return PathResult(probe, observations, Outcome.NOT_RUN, detail)
+    bad = [o for o in ran if o.outcome.is_bad]
+    if not bad:
+        worst = max(ran, key=lambda o: (o.outcome is Outcome.HTTP_ERROR, o.http_status))
+        return PathResult(probe, observations, worst.outcome, worst.detail)
+    if len(bad) == len(ran):
+        # The settled pod's word counts more than that of a pod in its first second.
+        last = [o for o in bad if o.is_retry] or bad
+        outcome, _ = Counter(o.outcome for o in last).most_common(1)[0]
+        return PathResult(probe, observations, outcome, next(o.detail for o in last if o.outcome is outcome))
+    return PathResult(probe, observations, Outcome.INTERMITTENT, _mixed(ran, bad))
+
+
+def _mixed(ran: Sequence[Observation], bad: Sequence[Observation]) -> str:
+    how = " and ".join(dict.fromkeys(o.outcome.value.replace("-", " ") for o in bad))
+    if not any(o.is_retry for o in bad) and all(o in bad for o in ran if not o.is_retry):
+        return f"{how} in the probe pod's first second, fine {SETTLE_SECONDS} s later"
+    return f"{len(bad)} of {len(ran)} requests: {how}"
+
+
+def to_confirm(results: Iterable[PathResult]) -> tuple[Probe, ...]:
+    """The probes of the first pod whose failure is to be repeated before it is believed, with the controls."""
+    failed = [r for r in results if r.probe.vantage is Vantage.POD and r.outcome.is_bad]
+    worth = [r for r in failed if r.probe.path.kind is not PathKind.CONTROL and r.probe.path.is_offered]
+    if not worth:
+        return ()
+    controls = [r for r in results if r.probe.path.kind is PathKind.CONTROL]
+    return tuple(dict.fromkeys(r.probe for r in (*failed, *controls)))
+
+
+def with_true_names(results: Iterable[PathResult], domain: str) -> tuple[PathResult, ...]:
+    """Only the full name that this cluster has: `svc.cluster.local`, unless its resolv.conf says otherwise."""
+    keep = f".svc.{DEFAULT_DOMAIN}" if domain in ("", DEFAULT_DOMAIN) else ".svc"
+    return tuple(
+        result
+        for result in results
+        if result.probe.path.kind is not PathKind.DNS or "." not in result.probe.path.host or result.probe.path.host.endswith(keep)
+    )

@@ -1,0 +1,101 @@
+"""The table of paths: equal lines collapse, so that what differs stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kubectl_svcprobe.render.terminal import Paper, cut
+from kubectl_svcprobe.report import PathFacts, Report
+from kubectl_svcprobe.rules.words import listed
+
+HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
+GOOD = ("answered", "connected")
+
+
+def path_table(paths: Sequence[PathFacts], report: Report, paper: Paper, wide: bool) -> Iterator[str]:
+    """The rows, aligned, no wider than the paper: what has to give is the target."""
+    from tabulate import tabulate
+
+    groups = [[path] for path in paths] if wide else _collapsed(paths)
+    rows = [[_kind(g[0]), _target(g, wide), _result(g[0]), _time(g), _vantage(g[0], report)] for g in groups]
+    rest = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in (0, 2, 3, 4)) + 4 * 3
+    width = max(paper.width - rest, 16)
+    for row in rows:
+        row[1] = cut(row[1], width)
+    table = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True).replace("  \n", "\n")
+    symbols = ["", *(_symbol(group[0]) for group in groups)]
+    for line, symbol in zip(table.splitlines(), symbols, strict=True):
+        yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
+
+
+def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
+    """Paths of the same kind, port, vantage and result together, in the order of their first."""
+    groups: dict[tuple[object, ...], list[PathFacts]] = {}
+    for path in paths:
+        key = (path.kind, path.vantage, path.port_name, path.outcome, path.http_status, path.detail, path.expected, path.offered)
+        groups.setdefault(key, []).append(path)
+    return list(groups.values())
+
+
+def _kind(path: PathFacts) -> str:
+    return "Endpoints" if path.kind == "Endpoint" else path.kind
+
+
+def _target(group: Sequence[PathFacts], wide: bool) -> str:
+    first = group[0]
+    port = first.target.rpartition(":")[2]
+    hosts = [path.target.rpartition(":")[0] for path in group]
+    if first.kind == "Endpoint":
+        names = list(dict.fromkeys(path.subject for path in group))
+        if len(group) > 2:
+            nodes = len({path.node for path in group})
+            noun = "pods" if all(path.subject != host for path, host in zip(group, hosts, strict=True)) else "addresses"
+            return f"{len(group)} {noun}" + (f" on {nodes} node{'s' if nodes > 1 else ''}" if first.node else "") + f", port {port}"
+        return f"{', '.join(names)} " + (f"{hosts[0]}:{port}" if len(group) == 1 and names[0] != hosts[0] else f":{port}")
+    if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
+        return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
+    if len(group) == 1:
+        return first.target
+    if first.kind == "DNS":
+        return " · ".join(hosts)
+    return f"{', '.join(_short(hosts))} :{port}"
+
+
+def _short(hosts: Sequence[str]) -> list[str]:
+    """IPv4 addresses of one /24 by their last number after the first: `172.30.0.11, .12, .13`."""
+    prefix = hosts[0].rpartition(".")[0]
+    same = prefix.count(".") == 2 and all(host.rpartition(".")[0] == prefix for host in hosts)
+    return [hosts[0], *(f".{host.rpartition('.')[2]}" for host in hosts[1:])] if same else list(hosts)
+
+
+def _symbol(path: PathFacts) -> str:
+    if path.outcome in GOOD:
+        return "✔"
+    if path.expected:
+        return "–"
+    return "!" if path.outcome in ("http-error", "intermittent") else "✖"
+
+
+def _result(path: PathFacts) -> str:
+    word = str(path.http_status) if path.http_status else path.outcome.replace("-", " ")
+    if path.outcome == "intermittent":
+        word = path.detail
+    elif path.expected:
+        word = f"{word}, {path.expected}"
+    elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
+        word = path.detail
+    elif path.outcome == "connected":
+        word = "connects"
+    not_ready = "" if path.offered or path.expected else ", though not ready"
+    return f"{_symbol(path)} {word}{not_ready}"
+
+
+def _time(group: Sequence[PathFacts]) -> str:
+    times = [path.milliseconds for path in group if path.milliseconds]
+    return f"{max(times):.0f} ms" if times else ""
+
+
+def _vantage(path: PathFacts, report: Report) -> str:
+    if path.vantage == "probe pod" and report.probe and report.probe.node:
+        return f"probe pod, {report.probe.node}"
+    return path.vantage

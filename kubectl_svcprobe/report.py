@@ -1,0 +1,243 @@
+"""What is said about one Service: the JSON document, as types. The published Schema is generated from here.
+
+Enums stand as their value, tuples as lists. Times are RFC 3339 in UTC, durations milliseconds or seconds as named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+API_VERSION = "svcprobe/v1"
+
+
+class Verdict(str, Enum):
+    """What it comes to, from the stated vantage."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+class Severity(str, Enum):
+    """How bad a finding is. `unknown`: it keeps the verdict from being known."""
+
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class PortFacts:
+    """A port of the Service."""
+
+    name: str
+    protocol: str
+    port: int
+    target_port: int | str
+    node_port: int
+    app_protocol: str
+    request: str
+
+
+@dataclass(frozen=True)
+class IngressFacts:
+    """An address of the load balancer."""
+
+    ip: str
+    hostname: str
+    ip_mode: str
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LoadBalancerFacts:
+    """The load balancer's side of the Service."""
+
+    ingress: tuple[IngressFacts, ...]
+    pending: bool
+    class_name: str
+    requested_ip: str
+    source_ranges: tuple[str, ...]
+    health_check_node_port: int
+    allocates_node_ports: bool
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """An event on the Service or on one of its pods."""
+
+    about: str
+    type: str
+    reason: str
+    message: str
+    count: int
+    last: str
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """The Service as declared."""
+
+    namespace: str
+    name: str
+    exists: bool
+    type: str = ""
+    headless: bool = False
+    created: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    selector: Mapping[str, str] = field(default_factory=dict)
+    cluster_ips: tuple[str, ...] = ()
+    ip_families: tuple[str, ...] = ()
+    ip_family_policy: str = ""
+    external_ips: tuple[str, ...] = ()
+    external_name: str = ""
+    external_traffic_policy: str = ""
+    internal_traffic_policy: str = ""
+    traffic_distribution: str = ""
+    session_affinity: str = ""
+    session_affinity_seconds: int = 0
+    publish_not_ready_addresses: bool = False
+    managed_by: str = ""
+    ports: tuple[PortFacts, ...] = ()
+    load_balancer: LoadBalancerFacts | None = None
+    events: tuple[EventFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class PodFacts:
+    """A pod that the selector matches."""
+
+    name: str
+    workload: str
+    node: str
+    ips: tuple[str, ...]
+    phase: str
+    ready: bool
+    terminating: bool
+    restarts: int
+    created: str
+    why_not_ready: str
+
+
+@dataclass(frozen=True)
+class EndpointFacts:
+    """An endpoint, for one port of the Service; `port` 0 means that the pod declares no port of the name asked for."""
+
+    address: str
+    port: int
+    port_name: str
+    ready: bool
+    serving: bool
+    terminating: bool
+    node: str
+    zone: str
+    pod: str
+    slice: str
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A node, where node ports matter."""
+
+    name: str
+    ready: bool
+    internal_ips: tuple[str, ...]
+    external_ips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PathFacts:
+    """A way in, and what came of it.
+
+    `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none.
+    """
+
+    kind: str
+    target: str
+    subject: str
+    node: str
+    port_name: str
+    vantage: str
+    request: str
+    offered: bool
+    outcome: str
+    http_status: int
+    attempts: int
+    succeeded: int
+    milliseconds: float
+    detail: str
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a rule found. `fix` are lines: commands begin with `kubectl` or `curl`, all else is prose."""
+
+    code: str
+    name: str
+    severity: Severity
+    subject: str
+    headline: str
+    message: str
+    evidence: tuple[str, ...]
+    fix: tuple[str, ...]
+    consequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something that was not read, not tried or not judged, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ProbeFacts:
+    """The probe pod of this run. `problem` is why it has no answer; `leftover` is why it may still be there."""
+
+    namespace: str
+    pod: str
+    node: str
+    image: str
+    curl_version: str
+    settled: bool
+    seconds: float
+    problem: str
+    leftover: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything about one Service."""
+
+    service: ServiceFacts
+    verdict: Verdict
+    summary: str
+    taken: str
+    pods: tuple[PodFacts, ...] = ()
+    endpoints: tuple[EndpointFacts, ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
+    paths: tuple[PathFacts, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    probe: ProbeFacts | None = None
+
+
+@dataclass(frozen=True)
+class ReportList:
+    """The document."""
+
+    reports: tuple[Report, ...]
+    apiVersion: str = API_VERSION  # noqa: N815 (the API's own spelling)
+    kind: str = "ReportList"

@@ -1,0 +1,267 @@
+"""5xx: the ways in from outside: node ports, load balancers, external addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_svcprobe.evidence import Evidence, in_words
+from kubectl_svcprobe.facts.model import Node, ServicePort
+from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.results import PathResult
+from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.rule import SERVICE_DOC, VIRTUAL_IPS, Match, rule
+from kubectl_svcprobe.rules.words import count, listed
+
+#: Seconds for which a load balancer may be without an address before that is worth a warning.
+PROVISIONING = 60.0
+
+
+def _local_only(ev: Evidence) -> bool:
+    return ev.service.external_traffic_policy == "Local"
+
+
+def _has_local(ev: Evidence, node: str, port: ServicePort) -> bool:
+    return any(e.endpoint.node == node for e in ev.snapshot.usable(port))
+
+
+def _nodes_without(ev: Evidence, port: ServicePort) -> list[Node]:
+    return [n for n in ev.snapshot.nodes if n.is_ready and not _has_local(ev, n.meta.name, port)]
+
+
+@rule("SVC510", "node-without-local-endpoint", Severity.WARNING, reads={"Service", "EndpointSlice", "Node"}, source=VIRTUAL_IPS)
+def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
+    """**What.** `externalTrafficPolicy` is `Local`, and some nodes have no endpoint of the Service.
+
+    **Why it matters.** Such a node drops what arrives at the node port, without an answer: the client times out. That is
+    what `Local` means; it keeps the client's address.
+
+    **Known exceptions.** A load balancer that asks the health check node port leaves such nodes out, so for type
+    LoadBalancer this is information only. A request from a node's own pods is treated as if the policy were `Cluster`.
+    """
+    service = ev.snapshot.service
+    if service is None or not _local_only(ev):
+        return
+    for port in service.ports:
+        without = _nodes_without(ev, port)
+        if not port.node_port or not without or not ev.snapshot.usable(port):
+            continue
+        names = [n.meta.name for n in without]
+        dropped = [r for r in ev.from_pod(PathKind.NODE_PORT, port) + ev.from_here(PathKind.NODE_PORT, port) if r.probe.path.node in names]
+        seen = listed(sorted({r.probe.path.node for r in dropped if r.outcome is Outcome.TIMED_OUT}))
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.meta.name} does not answer at node port {port.node_port} of {listed(names)}: "
+            f"no pod of it runs there, and externalTrafficPolicy is Local.",
+            message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.meta.name} drop what comes to node port {port.node_port}.",
+            evidence=tuple(filter(None, [f"without a ready endpoint: {listed(names, 8)}", f"dropped as declared: {seen}" if seen else ""])),
+            fix=(
+                f"send clients to {listed([n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)])}, or, if the client's address need not be kept:",
+                ev.kubectl.patch(service.meta.namespace, "service", service.meta.name, {"spec": {"externalTrafficPolicy": "Cluster"}}),
+            ),
+            severity=Severity.INFO if service.type == "LoadBalancer" else None,
+        )
+
+
+def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:
+    """Failures at node ports that neither the traffic policy nor this machine's place accounts for."""
+    return [r for r in results if r.outcome.is_bad and not why_expected(ev.snapshot, r, ev.results)]
+
+
+@rule("SVC511", "node-port-fails-on-node", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=VIRTUAL_IPS)
+def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
+    """**What.** The probe pod reaches the endpoints, but not the node port of some node.
+
+    **Why it matters.** A node port is to answer on every node. One that does not has a Service proxy that is stopped or
+    behind, or a firewall between the nodes; with kube-proxy in nftables mode, an address that is not the node's primary
+    one is refused by design.
+
+    **Known exceptions.** Traffic policy `Local` (SVC510), and nodes that are not ready.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        tried = ev.from_pod(PathKind.NODE_PORT, port)
+        failed = [r for r in _unexplained(ev, tried) if r.outcome is not Outcome.INTERMITTENT]
+        if not failed or not any(r.outcome.is_good for r in ev.offered_endpoints(port)):
+            continue
+        nodes = sorted({r.probe.path.node for r in failed})
+        how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
+        where = "any node" if len(nodes) == len({r.probe.path.node for r in tried}) else listed(nodes)
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.meta.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
+            message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; the endpoints answer directly.",
+            evidence=tuple(f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}" for r in failed[:5]),
+            fix=(
+                f"look at the Service proxy of {nodes[0]}, and at firewalls between nodes:",
+                ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={nodes[0]}"),
+            ),
+        )
+
+
+def _vantage(ev: Evidence) -> str:
+    return f"a pod on {ev.probe.node}" if ev.probe and ev.probe.node else "the probe pod"
+
+
+@rule("SVC512", "node-port-unreachable-from-here", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
+def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
+    """**What.** From this machine, some node's port answers and another's does not.
+
+    **Why it matters.** This machine has a way to the nodes, so the silence of one of them is worth a look.
+
+    **Known exceptions.** Where no node at all can be reached from here, nothing is said: clouds do not let node addresses
+    be reached from outside. Traffic policy `Local` (SVC510) and nodes that are not ready are accounted for.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        tried = ev.from_here(PathKind.NODE_PORT, port)
+        failed = [r for r in _unexplained(ev, tried) if r.outcome is not Outcome.INTERMITTENT]
+        if not failed or not any(r.outcome.reached for r in tried):
+            continue
+        nodes = listed(sorted({r.probe.path.node for r in failed}))
+        how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.meta.name} does not answer this machine at node port {port.node_port} of {nodes} ({how}); other nodes do.",
+            message=f"From this machine, node port {port.node_port} of {nodes}: {how}. Other nodes answer from here.",
+            evidence=tuple(f"{r.probe.path.target}: {r.outcome.value}" for r in failed[:5]),
+            fix=(f"compare the firewall and the Service proxy of {nodes} with those of the nodes that answer",),
+        )
+
+
+@rule("SVC520", "load-balancer-pending", Severity.WARNING, reads={"Service", "Event"}, source=SERVICE_DOC)
+def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
+    """**What.** The Service is of type LoadBalancer, and has no external address.
+
+    **Why it matters.** Kubernetes itself gives none: a controller of the cloud, or one like MetalLB, has to. Until then
+    the Service works inside the cluster and by its node port. On a cluster without such a controller it stays pending.
+
+    **What else is said.** The controller's own events on the Service, which name its trouble; a `loadBalancerClass` that
+    nobody may serve.
+
+    **Known exceptions.** In the first minute it is only information: clouds take their time.
+    """
+    service = ev.snapshot.service
+    if service is None or not service.is_pending:
+        return
+    age = ev.age(service.meta.created)
+    warnings = [e for e in ev.snapshot.events if e.type == "Warning"]
+    events = sorted(ev.snapshot.events, key=lambda e: e.last)
+    works = "works inside the cluster and by node port, but" if any(p.node_port for p in service.ports) else "works inside the cluster, but"
+    yield Match(
+        subject=service.ref,
+        headline=f"{service.meta.name} {works} has no external address (pending for {in_words(age)}).",
+        message=_why_pending(ev, [e.message for e in warnings], bool(events)),
+        evidence=tuple(_pending_evidence(ev, age)),
+        fix=tuple(_pending_fixes(ev, bool(warnings))),
+        severity=Severity.INFO if age < PROVISIONING and not warnings else None,
+    )
+
+
+def _why_pending(ev: Evidence, warnings: list[str], touched: bool) -> str:
+    name = ev.service.meta.name
+    if warnings:
+        return f"The load balancer's controller cannot serve {name}: {warnings[-1]}"
+    if touched:
+        return f"A controller has taken up {name}, but given it no address yet."
+    if ev.service.load_balancer_class:
+        return f"No controller has touched {name}: perhaps none serves its class {ev.service.load_balancer_class}."
+    return f"No controller has touched {name} since it was created: perhaps this cluster has none that serves LoadBalancers."
+
+
+def _pending_evidence(ev: Evidence, age: float) -> Iterator[str]:
+    service = ev.service
+    yield f"type LoadBalancer, created {in_words(age)} ago, no address in its status"
+    if service.load_balancer_class:
+        yield f"loadBalancerClass {service.load_balancer_class}"
+    for event in sorted(ev.snapshot.events, key=lambda e: e.last)[-3:]:
+        yield f"event {event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
+    if not ev.snapshot.events:
+        yield "no event on the Service (events older than an hour are gone)" if age > 3600 else "no event on the Service"
+
+
+def _pending_fixes(ev: Evidence, has_warnings: bool) -> Iterator[str]:
+    service = ev.service
+    if has_warnings:
+        yield ev.kubectl(service.meta.namespace, "describe", "service", service.meta.name)
+    else:
+        yield "install a load balancer controller (for example MetalLB)" + (f" that serves {service.load_balancer_class}" if service.load_balancer_class else "")
+    answering = [r for r in ev.from_here(PathKind.NODE_PORT) if r.outcome.is_good]
+    if answering:
+        path = answering[0].probe
+        if path.request.is_http:
+            yield f"curl {path.request.url(path.path.host, path.path.port)}"
+            yield "works meanwhile from this machine"
+
+
+@rule("SVC521", "load-balancer-does-not-answer", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
+def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
+    """**What.** The load balancer has an address, and this machine gets no answer there.
+
+    **Why it matters.** Clients outside of the cluster come this way. Inside the cluster the Service's address is short-cut
+    by the Service proxy, so a pod that reaches it proves nothing about the load balancer.
+
+    **Known exceptions.** An internal load balancer, source ranges or a firewall may leave out this machine on purpose;
+    therefore a warning. In the first minutes a cloud's load balancer has an address before it serves.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        failed = [r for r in ev.from_here(PathKind.LOAD_BALANCER, port) if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT]
+        if not failed:
+            continue
+        how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
+        addresses = listed(r.probe.path.target for r in failed)
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.meta.name} does not answer this machine at its load balancer {addresses} ({how}).",
+            message=f"From this machine, {addresses}: {how}.",
+            evidence=tuple(_load_balancer_evidence(ev, port)),
+            fix=(ev.kubectl(service.meta.namespace, "describe", "service", service.meta.name),),
+        )
+
+
+def _load_balancer_evidence(ev: Evidence, port: ServicePort) -> Iterator[str]:
+    service = ev.service
+    if service.load_balancer_source_ranges:
+        yield f"loadBalancerSourceRanges admits only {listed(service.load_balancer_source_ranges)}"
+    for ingress in service.load_balancer_ingress:
+        yield from (f"the controller reports for {ingress.address}: {error}" for error in ingress.errors)
+    inside = [r for r in ev.from_pod(PathKind.CLUSTER_IP, port) if r.outcome.is_good]
+    if inside:
+        yield "inside the cluster its ClusterIP answers"
+    nodes = [r for r in ev.from_here(PathKind.NODE_PORT, port) if r.outcome.is_good]
+    if nodes:
+        yield f"its node port answers this machine on {listed(r.probe.path.node for r in nodes)}"
+
+
+@rule("SVC530", "external-ip-does-not-answer", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
+def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
+    """**What.** An address of `externalIPs` answers neither this machine nor, where that was tried, the probe pod.
+
+    **Why it matters.** Kubernetes accepts traffic for such an address on every node, but bringing it there is up to the
+    administrator: a route or a virtual address has to lead to a node.
+
+    **Known exceptions.** This machine may be outside of the network where the address is routed.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        tried = ev.from_here(PathKind.EXTERNAL_IP, port) + ev.from_pod(PathKind.EXTERNAL_IP, port)
+        for address in service.external_ips:
+            results = [r for r in tried if r.probe.path.host == address]
+            if results and all(r.outcome.is_bad for r in results):
+                how = listed(sorted({r.outcome.value.replace("-", " ") for r in results}))
+                yield Match(
+                    subject=service.ref,
+                    headline=f"{service.meta.name} does not answer at its external IP {address}:{port.port} ({how}).",
+                    message=f"{address}:{port.port} was tried from {listed(r.probe.vantage.value for r in results)}: {how}.",
+                    fix=(f"check that {address} is routed to a node of the cluster",),
+                )

@@ -1,0 +1,100 @@
+"""9xx: what could not be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.rule import POLICY_DOC, RBAC_DOC, Match, rule
+from kubectl_svcprobe.rules.words import listed
+
+
+def _ref(ev: Evidence) -> ObjectRef:
+    return ObjectRef("Service", ev.snapshot.namespace, ev.snapshot.name)
+
+
+@rule("SVC901", "facts-unread", Severity.UNKNOWN, reads=set(), source=RBAC_DOC)
+def facts_unread(ev: Evidence) -> Iterator[Match]:
+    """**What.** Pods or EndpointSlices could not be read, and no request went through the Service either.
+
+    **Why it matters.** Without both, nothing can be said: an empty list that was refused is not an empty list.
+
+    **Known exceptions.** Where the Service's own address answered the probe pod, that decides, and the refused reads are
+    only listed.
+    """
+    if ev.snapshot.service is None or ev.snapshot.could_read("Pod", "EndpointSlice"):
+        return
+    if any(r.outcome.is_good for r in ev.from_pod(PathKind.CLUSTER_IP)):
+        return
+    missing = [u for u in ev.snapshot.unread if u.kind in ("Pod", "EndpointSlice")]
+    what = listed(u.what for u in missing)
+    refused = all(u.why == "forbidden" for u in missing)
+    yield Match(
+        subject=_ref(ev),
+        headline=f"{ev.snapshot.name}: could not tell. " + (f"This user may not list {what}." if refused else f"{what} could not be read."),
+        message=f"The rules that need {what} were skipped.",
+        evidence=tuple(u.message for u in missing),
+        fix=(ev.kubectl(ev.snapshot.namespace, "auth", "can-i", "--list"),) if refused else (),
+    )
+
+
+@rule("SVC902", "probe-pod-failed", Severity.UNKNOWN, reads=set(), source=RBAC_DOC)
+def probe_pod_failed(ev: Evidence) -> Iterator[Match]:
+    """**What.** The probe pod could not be created, did not start, or its result could not be read.
+
+    **Why it matters.** Then nothing was tried from inside the cluster, and this is not the Service's fault. The reason is
+    quoted as the cluster gives it: a permission, a quota, an admission webhook, an image, no node.
+
+    **Known exceptions.** None: where the objects alone show what is broken, that finding comes first.
+    """
+    if ev.probe is None or not ev.probe.problem:
+        return
+    here = [r for r in ev.results if r.probe.vantage is Vantage.HERE and r.outcome.is_good]
+    answered = listed(dict.fromkeys(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in here))
+    yield Match(
+        subject=_ref(ev),
+        headline=f"{ev.snapshot.name}: could not tell, the probe pod did not run.",
+        message=ev.probe.problem[0].upper() + ev.probe.problem[1:],
+        evidence=(f"from this machine {answered} answers",) if answered else (),
+        fix=tuple(_pod_fixes(ev)),
+    )
+
+
+def _pod_fixes(ev: Evidence) -> Iterator[str]:
+    problem = ev.probe.problem.lower() if ev.probe else ""
+    namespace, name = ev.snapshot.namespace, ev.snapshot.name
+    if "image" in problem or "errimage" in problem or "pull" in problem:
+        yield "name an image with curl in it that the nodes can pull:"
+        yield ev.kubectl.svcprobe(namespace, name, "--image", "REGISTRY/curl:TAG")
+    elif "forbidden" in problem and "quota" not in problem:
+        yield ev.kubectl(namespace, "auth", "can-i", "create", "pods")
+    yield "without a pod, from the objects and this machine only:"
+    yield ev.kubectl.svcprobe(namespace, name, "--no-probe")
+
+
+@rule("SVC903", "probe-pod-is-cut-off", Severity.UNKNOWN, reads=set(), explains=("SVC611",), source=POLICY_DOC)
+def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
+    """**What.** The probe pod reached nothing at all: neither the Service nor the `kubernetes` Service.
+
+    **Why it matters.** So its failures say nothing about this Service. An egress policy of the namespace, a node without a
+    working network or Service proxy, or both.
+
+    **Known exceptions.** None known.
+    """
+    if ev.snapshot.service is None or ev.vantage_is_sound or ev.probe is None:
+        return
+    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
+    evidence = [f"{r.probe.path.target}: {r.outcome.value}" for r in ev.from_pod(PathKind.CONTROL)]
+    if egress:
+        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
+    node = ev.probe.node
+    yield Match(
+        subject=_ref(ev),
+        headline=f"{ev.snapshot.name}: could not tell, the probe pod on {node} reaches nothing, not even the API server.",
+        message=f"The probe pod on {node} reached neither {ev.snapshot.name} nor service/kubernetes, so this says nothing about {ev.snapshot.name}.",
+        evidence=tuple(evidence),
+        fix=("try from another node:", ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", "OTHER-NODE")),
+    )

@@ -1,0 +1,105 @@
+"""6xx: names and policies between client and Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.observe import Outcome, name_servers
+from kubectl_svcprobe.probe.results import PathResult
+from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.rule import DNS_DOC, POLICY_DOC, Match, rule
+from kubectl_svcprobe.rules.words import count, listed
+
+
+@rule("SVC601", "network-policy-may-exclude-probe", Severity.WARNING, reads={"Service", "NetworkPolicy"}, explains=("SVC703", "SVC701"), source=POLICY_DOC)
+def network_policy_may_exclude_probe(ev: Evidence) -> Iterator[Match]:
+    """**What.** The probe pod gets no answer from the pods behind the Service, and NetworkPolicies select those pods.
+
+    **Why it matters.** A policy that does not admit a client drops its packets, which looks like a dead network. The probe
+    pod carries none of the labels that policies usually admit, so it says nothing about the real clients.
+
+    **Known exceptions.** The policies' rules are not evaluated here: the cause may be another one.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        results = ev.offered_endpoints(port)
+        if not results or any(r.outcome not in (Outcome.TIMED_OUT, Outcome.UNREACHABLE) for r in results):
+            continue
+        pods = [e.pod for e in ev.snapshot.usable(port) if e.pod]
+        policies = sorted({p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")})
+        if not policies:
+            continue
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.meta.name} does not answer this probe, possibly because of NetworkPolicy {listed(policies)}.",
+            message=f"{listed(policies)} restricts who may connect to the pods of {service.meta.name}; the probe pod may not be among them. "
+            "This says nothing yet about the real clients.",
+            evidence=(f"{count(len(results), 'endpoint')} timed out from the probe pod in {ev.snapshot.namespace}",),
+            fix=(ev.kubectl(service.meta.namespace, "describe", "networkpolicy", policies[0]),),
+        )
+
+
+
+def _is_name(result: PathResult) -> bool:
+    return any(letter.isalpha() and letter not in "abcdef" for letter in result.probe.path.host)
+
+
+@rule("SVC610", "name-does-not-resolve", Severity.ERROR, reads={"Service"}, source=DNS_DOC)
+def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
+    """**What.** The cluster's DNS answers, but does not know the Service's name.
+
+    **Why it matters.** Clients use the name. CoreDNS learns of Services from the API server: one that it does not know it
+    has not been told of, is not allowed to see, or is told to leave out.
+
+    **Known exceptions.** A headless Service without a ready pod has no address to answer with.
+    """
+    service = ev.snapshot.service
+    failed = [r for r in ev.from_pod(PathKind.DNS) if r.outcome is Outcome.DNS_FAILED]
+    if service is None or not failed or not _control_name_resolves(ev):
+        return
+    names = listed(dict.fromkeys(r.probe.path.host for r in failed))
+    yield Match(
+        subject=service.ref,
+        headline=f"{service.meta.name} cannot be found by name: {names} does not resolve.",
+        message=f"{names} does not resolve in a pod of {ev.snapshot.namespace}, while kubernetes.default.svc does.",
+        evidence=(f"name server {listed(name_servers(ev.resolv_conf))}",) if name_servers(ev.resolv_conf) else (),
+        fix=(ev.kubectl("kube-system", "logs", "-l", "k8s-app=kube-dns", "--tail", "20"),),
+    )
+
+
+@rule("SVC611", "cluster-dns-does-not-answer", Severity.ERROR, reads={"Service"}, source=DNS_DOC)
+def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
+    """**What.** No name resolves in the probe pod, not even `kubernetes.default.svc`, while addresses answer.
+
+    **Why it matters.** It concerns every client by name, not only this Service's: CoreDNS is down, its Service has no
+    endpoints, or DNS is not admitted out of this namespace.
+
+    **Known exceptions.** A NetworkPolicy that lets the probe pod out, but not to the DNS; its policies are named.
+    """
+    service = ev.snapshot.service
+    failed = [r for r in ev.from_pod(PathKind.DNS) if r.outcome is Outcome.DNS_FAILED]
+    if service is None or not failed or _control_name_resolves(ev):
+        return
+    by_address = any(r.outcome.reached for r in (*ev.from_pod(PathKind.CLUSTER_IP), *ev.from_pod(PathKind.ENDPOINT)))
+    servers = listed(name_servers(ev.resolv_conf)) or "the name server"
+    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
+    evidence = [f"name server {servers}: {failed[0].detail or 'no answer'}"]
+    if egress:
+        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
+    yield Match(
+        subject=service.ref,
+        headline=f"{service.meta.name} cannot be found by name: cluster DNS does not answer"
+        + (", though its address works." if by_address else "."),
+        message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc.",
+        evidence=tuple(evidence),
+        fix=(ev.kubectl("kube-system", "get", "pods,endpointslices", "-l", "k8s-app=kube-dns", "-o", "wide"),),
+    )
+
+
+def _control_name_resolves(ev: Evidence) -> bool:
+    names = [r for r in ev.from_pod(PathKind.CONTROL) if _is_name(r)]
+    return any(r.outcome is not Outcome.DNS_FAILED for r in names)

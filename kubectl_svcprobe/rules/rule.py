@@ -1,0 +1,77 @@
+"""What a rule is: a record, one generator, and the page about it (the generator's docstring)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.report import Severity
+
+
+@dataclass(frozen=True)
+class Match:
+    """One occurrence. `headline` is the verdict's sentence, should this be the worst; `severity` overrides the rule's."""
+
+    subject: ObjectRef
+    headline: str
+    message: str
+    evidence: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    severity: Severity | None = None
+
+
+Check = Callable[[Evidence], Iterator[Match]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pattern that can be found.
+
+    `reads` are the kinds without which the rule cannot judge: where one of them could not be read, it is skipped.
+    `explains` are the codes whose findings are consequences of this one, and are folded under it.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    reads: frozenset[str]
+    explains: tuple[str, ...]
+    source: str
+    since: str
+    check: Check
+
+    @property
+    def page(self) -> str:
+        """What, why, exceptions and fix, as Markdown."""
+        return inspect.cleandoc(self.check.__doc__ or "")
+
+
+def rule(
+    code: str,
+    name: str,
+    severity: Severity,
+    *,
+    reads: set[str],
+    explains: tuple[str, ...] = (),
+    source: str,
+    since: str = "0.1",
+) -> Callable[[Check], Rule]:
+    """Make a Rule of a generator. Registration is the tuple in `rules/__init__.py`."""
+
+    def make(check: Check) -> Rule:
+        return Rule(code, name, severity, frozenset(reads), explains, source, since, check)
+
+    return make
+
+
+#: Where the sources are.
+DEBUG_SERVICE = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/"
+SERVICE_DOC = "https://kubernetes.io/docs/concepts/services-networking/service/"
+VIRTUAL_IPS = "https://kubernetes.io/docs/reference/networking/virtual-ips/"
+DNS_DOC = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
+POLICY_DOC = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
+READINESS_DOC = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
+RBAC_DOC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"

@@ -1,0 +1,81 @@
+"""1xx: the Service itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, Match, rule
+from kubectl_svcprobe.rules.words import listed, nearest
+
+
+@rule("SVC101", "service-does-not-exist", Severity.UNKNOWN, reads=set(), source=DEBUG_SERVICE)
+def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
+    """**What.** No Service of that name exists in the namespace.
+
+    **Why it matters.** Clients cannot resolve the name, so whatever runs behind it does not matter. Deleting a Service
+    leaves its pods alone: they run on, and nothing leads to them.
+
+    **What else is said.** Services with nearly the same name, the same name in other namespaces, and workloads that are
+    called so or labelled so. The last is a guess: a Service and the pods behind it need not share a name.
+
+    **Known exceptions.** A name that an Ingress controller or a mesh resolves on its own needs no Service.
+    """
+    snapshot = ev.snapshot
+    if snapshot.service is not None:
+        return
+    name, namespace = snapshot.name, snapshot.namespace
+    near = nearest(name, [s.meta.name for s in snapshot.other_services or ()])
+    elsewhere = sorted(s.meta.namespace for s in snapshot.elsewhere or () if s.meta.namespace != namespace)
+    orphans = _namesakes(ev)
+    guesses = [f"did you mean {listed(near)}?"] if near else []
+    if elsewhere:
+        guesses.append(f"{listed(elsewhere)} has one of that name" if len(elsewhere) == 1 else f"{listed(elsewhere)} have one")
+    yield Match(
+        subject=ObjectRef("Service", namespace, name),
+        headline=f"there is no Service {name} in {namespace}" + (f"; {guesses[0]}" if guesses else "."),
+        message=f"The API server knows no Service {name} in namespace {namespace}.",
+        evidence=tuple(_what_there_is(near, elsewhere, orphans)),
+        fix=tuple(_fixes(ev, near, elsewhere, orphans)),
+    )
+
+
+def _namesakes(ev: Evidence) -> list[tuple[ObjectRef, str]]:
+    """Workloads of that name, or with the name as a label's value, and which of the two."""
+    found: dict[ObjectRef, str] = {}
+    name = ev.snapshot.name
+    for workload in ev.snapshot.workloads or ():
+        if workload.ref.name == name:
+            found[workload.ref] = "of that name"
+        elif label := next((key for key, value in workload.pod_labels.items() if value == name), ""):
+            found[workload.ref] = f"labelled {label}={name}"
+    for pod in ev.snapshot.namespace_pods or ():
+        if pod.meta.controller is None and (label := next((k for k, v in pod.meta.labels.items() if v == name), "")):
+            found.setdefault(pod.ref, f"labelled {label}={name}")
+    return sorted(found.items())
+
+
+def _what_there_is(near: list[str], elsewhere: list[str], orphans: list[tuple[ObjectRef, str]]) -> Iterator[str]:
+    if near:
+        yield f"Services with a similar name: {listed(near)}"
+    if elsewhere:
+        yield f"a Service of that name exists in {listed(elsewhere)}"
+    if orphans:
+        names = listed(f"{ref} ({how})" for ref, how in orphans)
+        yield f"perhaps it once led to {names}; this is a guess by name"
+
+
+def _fixes(ev: Evidence, near: list[str], elsewhere: list[str], orphans: list[tuple[ObjectRef, str]]) -> Iterator[str]:
+    namespace = ev.snapshot.namespace
+    if near:
+        yield ev.kubectl.svcprobe(namespace, near[0])
+    elif elsewhere:
+        yield ev.kubectl.svcprobe(elsewhere[0], ev.snapshot.name)
+    elif orphans and orphans[0][0].kind == "Deployment":
+        yield "if it was deleted by mistake, apply its manifest again, or make a new one (choose the port that the pods listen on):"
+        deployment = orphans[0][0].name
+        yield ev.kubectl(namespace, "expose", "deployment", deployment, "--name", ev.snapshot.name, "--port", "80")
+    else:
+        yield ev.kubectl(namespace, "get", "services")

@@ -1,0 +1,87 @@
+"""One run's surroundings: the flags, the connection, and where words go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kubectl_svcprobe import __version__
+from kubectl_svcprobe.access import kubeconfig
+from kubectl_svcprobe.access.kube import Cluster
+from kubectl_svcprobe.commands import Kubectl
+from kubectl_svcprobe.errors import ExitCode
+from kubectl_svcprobe.inspection import Options
+from kubectl_svcprobe.interrupts import Interrupts
+from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
+from kubectl_svcprobe.progress import Progress
+from kubectl_svcprobe.render.terminal import Paper
+from kubectl_svcprobe.report import Report, Severity, Verdict
+
+
+@dataclass
+class Session:
+    """What the actions need. Connecting is left until it is needed. Raises AccessError then."""
+
+    flags: dict[str, Any]
+    paper: Paper
+    interrupts: Interrupts
+    progress: Progress
+
+    @cached_property
+    def access(self) -> kubeconfig.Access:
+        """The resolved kubeconfig."""
+        return kubeconfig.load(self.flags["kubeconfig"], self.flags["context"], os.environ)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The API server as this user sees it."""
+        return Cluster.connect(
+            self.access,
+            user_agent=f"kubectl-svcprobe/{__version__}",
+            request_timeout=self.flags["request_timeout"],
+            on_request=self._log_request if self.flags["verbose"] else None,
+        )
+
+    @property
+    def namespace(self) -> str:
+        """`-n`, else the context's."""
+        return self.flags["namespace"] or self.access.namespace or "default"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Writes commands that reach the same cluster."""
+        return Kubectl(self.flags["context"] or "", self.flags["kubeconfig"] or "")
+
+    @property
+    def options(self) -> Options:
+        """The flags, as far as one Service's inspection is concerned."""
+        flags = self.flags
+        return Options(
+            probe=not flags["no_probe"],
+            from_here=flags["from_here"],
+            image=flags["image"] or DEFAULT_IMAGE,
+            node=flags["node"] or "",
+            path=flags["path"],
+            keep_pod=flags["keep_pod"],
+            timing=Timing(connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])),
+        )
+
+    def write(self, text: str) -> None:
+        """Put the document on stdout, after the spinner has left."""
+        self.progress.close()
+        sys.stdout.write(text)
+
+    def exit_code(self, reports: list[Report]) -> ExitCode:
+        """1 where something is at or above `--fail-on`; else 3 where something could not be told; else 0."""
+        limits = {"error": Severity.ERROR, "warning": Severity.WARNING}
+        limit = limits.get(self.flags["fail_on"])
+        severities = [f.severity for report in reports for f in report.findings if f.severity is not Severity.UNKNOWN]
+        if limit and any(severity.rank <= limit.rank for severity in severities):
+            return ExitCode.FINDINGS
+        return ExitCode.UNKNOWN if any(report.verdict is Verdict.UNKNOWN for report in reports) else ExitCode.OK
+
+    def _log_request(self, method: str, path: str, status: int, size: int) -> None:
+        self.progress.note(f"{method} {path} {status} {size} bytes")
