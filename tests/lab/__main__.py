@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from . import cache, prerequisites, workstation
-from .lab import Lab, NotRunningError, stop
+from .lab import Lab
 from .layout import CURL_STAND_IN, LOAD_BALANCERS, PROXY_MODES, LabError, Layout, default_home
+from .life import NotRunningError, stop
 from .progress import Progress
 
 DESCRIPTION = "A real Kubernetes with several nodes on this machine."
@@ -21,7 +25,8 @@ def full_path(text: str) -> Path:
 
 
 def up(options: argparse.Namespace) -> int:
-    lab = Lab.start(options.nodes, options.home, options.proxy_mode, options.load_balancer)
+    begin = Lab.ensure if options.reuse else Lab.start
+    lab = begin(options.nodes, options.home, proxy_mode=options.proxy_mode, load_balancer=options.load_balancer)
     print(lab.kubeconfig)
     return 0
 
@@ -116,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("--nodes", type=int, default=3, help="0 starts just the API server")
     adding.add_argument("--proxy-mode", choices=PROXY_MODES, default="iptables")
     adding.add_argument("--load-balancer", choices=LOAD_BALANCERS, default="on")
+    adding.add_argument("--reuse", action="store_true", help="be content with a lab that runs already")
     adding.set_defaults(do=up)
     for name, do, text in (
         ("down", down, "stop it and remove what it kept"),
@@ -139,8 +145,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def end_orderly(number: int, _: FrameType | None) -> NoReturn:
+    """So that a start that is cut short takes the half-started lab away."""
+    raise SystemExit(128 + number)
+
+
 def main() -> int:
     options = parser().parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_orderly)
     try:
         code: int = options.do(options)
         return code

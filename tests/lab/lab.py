@@ -3,90 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
-import select
-import shutil
-import signal
-import socket
-import struct
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cache, cgroups, pki, prerequisites, workstation
-from .layout import (
-    CHECKOUT,
-    LOAD_BALANCERS,
-    PACKAGE,
-    PROXY_MODES,
-    LabError,
-    Layout,
-    Settings,
-    default_home,
-    minimal_environment,
-)
+from . import cache, life, pki, prerequisites, workstation
+from .layout import LOAD_BALANCERS, PROXY_MODES, LabError, Layout, Settings, default_home
+from .life import AlreadyRunningError, NotRunningError
 from .progress import Progress
-
-
-class NotRunningError(LabError):
-    pass
-
-
-@contextlib.contextmanager
-def only_one(home: Path) -> Iterator[None]:
-    """Starting and stopping wait for each other. The lock is the home itself, so that it goes when that goes."""
-    while True:
-        home.mkdir(parents=True, exist_ok=True)
-        directory = os.open(home, os.O_RDONLY)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if home.stat().st_ino == os.fstat(directory).st_ino:
-                    yield
-                    return
-        finally:
-            os.close(directory)
-
-
-def connect(layout: Layout) -> socket.socket:
-    client = socket.socket(socket.AF_UNIX)
-    try:
-        directory = os.open(layout.home, os.O_RDONLY)
-        try:
-            client.connect(f"/proc/self/fd/{directory}/{layout.control_socket.name}")
-        finally:
-            os.close(directory)
-    except OSError as error:
-        client.close()
-        raise NotRunningError(f"no lab runs in {layout.home}; start one: python -m tests.lab up") from error
-    return client
-
-
-def supervisor_pid(layout: Layout) -> int:
-    """Whoever listens on the lab's socket, as the kernel knows it: no file to go stale."""
-    with connect(layout) as client:
-        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid: int = struct.unpack("3i", credentials)[0]
-    return pid
-
-
-def status_field(pid: int, name: str) -> list[str]:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return line.split()[1:]
-    raise LabError(f"process {pid} has no {name}")
-
-
-def first_process(layout: Layout) -> int:
-    """The process all others of the lab end with."""
-    parent = int(status_field(supervisor_pid(layout), "PPid")[0])
-    if status_field(parent, "NSpid")[-1] != "1":
-        raise LabError(f"process {parent} is not the first of the lab in {layout.home}")
-    return parent
 
 
 class Lab:
@@ -94,7 +20,7 @@ class Lab:
 
     def __init__(self, home: Path | None = None) -> None:
         self.layout = Layout((home or default_home()).resolve())
-        self.supervisor = supervisor_pid(self.layout)
+        self.supervisor = life.supervisor_pid(self.layout)
         self.settings = self.layout.load()
         self.kubeconfig = self.layout.kubeconfig("admin")
 
@@ -121,28 +47,43 @@ class Lab:
         store, programs = cache.image_store(progress), cache.programs(progress)
         settings = Settings(nodes, proxy_mode, load_balancer if nodes else "off", str(programs), str(store))
         layout = Layout((home or default_home()).resolve())
-        with only_one(layout.home):
-            with contextlib.suppress(NotRunningError), connect(layout):
-                raise LabError(f"a lab runs in {layout.home} already")
-            remove_remains(layout, keep=True)
+        with life.only_one(layout.home):
+            with contextlib.suppress(NotRunningError), life.connect(layout):
+                raise AlreadyRunningError(f"a lab runs in {layout.home} already")
+            life.remove_remains(layout, keep=True)
             layout.save(settings)
-            launch(layout, progress)
+            life.launch(layout, progress)
         return cls(layout.home)
 
     @classmethod
-    def ensure(cls, home: Path | None = None, nodes: int = 3, **options: Any) -> Lab:
-        """The lab that runs, or a new one."""
-        with contextlib.suppress(NotRunningError):
-            return cls(home)
+    def ensure(cls, nodes: int = 3, home: Path | None = None, **options: Any) -> Lab:
+        """The lab that runs, if it is whole and large enough, or a fresh one."""
         try:
             return cls.start(nodes, home, **options)
-        except LabError:
-            return cls(home)  # somebody else was faster
+        except AlreadyRunningError:
+            lab = cls(home)
+        if lab.settings.nodes < nodes:
+            raise LabError(f"the lab in {lab.layout.home} has {lab.settings.nodes} nodes, not {nodes}; stop it first")
+        if lab.whole():
+            return lab
+        lab.stop()
+        return cls.start(nodes, home, **options)
+
+    def whole(self) -> bool:
+        """None of its programs has ended by itself."""
+        found = self.status()
+        groups = [found["components"], *(programs or {} for programs in found["nodes"].values())]
+        return all(code is None for programs in groups for code in programs.values())
 
     def stop(self) -> None:
-        stop(self.layout)
+        life.stop(self.layout)
 
     # --- being the workstation
+
+    @property
+    def network(self) -> Path:
+        """The workstation's network namespace, for a thread or a process to enter."""
+        return workstation.network(self.supervisor)
 
     def argv(self, command: Sequence[str | Path]) -> list[str]:
         return [*workstation.prefix(self.layout, self.supervisor), *map(str, command)]
@@ -186,7 +127,7 @@ class Lab:
     # --- orders
 
     def order(self, do: str, timeout: float = 180, **arguments: Any) -> dict[str, Any]:
-        with connect(self.layout) as client, client.makefile("rwb") as stream:
+        with life.connect(self.layout) as client, client.makefile("rwb") as stream:
             client.settimeout(timeout)
             stream.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
             stream.flush()
@@ -219,60 +160,3 @@ class Lab:
             yield
         finally:
             self.mend(what, node)
-
-
-def launch(layout: Layout, progress: Progress) -> None:
-    """Start the first process and follow what it reports until the lab is ready."""
-    spaces = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
-    supervise = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
-    supervise += ["-m", "tests.lab.supervisor", str(layout.home)]
-    first = [sys.executable, "-I", "-S", str(PACKAGE / "init.py"), str(layout.home)]
-    log = layout.home / "supervisor.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*spaces, *first, *supervise], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, cwd="/",
-            env={**minimal_environment(), "PYTHONPATH": str(CHECKOUT)}, start_new_session=True,
-        )  # fmt: skip
-    assert process.stdout
-    try:
-        for line in process.stdout:
-            event = json.loads(line)
-            if "error" in event:
-                raise LabError(event["error"])
-            progress.line(event.get("step") or f"ready after {event['seconds']:.1f} s")
-            if event.get("ready"):
-                process.stdout.close()
-                return
-        raise LabError(f"the lab ended while it started; the end of {log}:\n{log.read_text()[-1500:]}")
-    except BaseException:
-        process.kill()  # and with it, by --kill-child, all of the lab
-        process.wait()
-        cgroups.remove(layout.identity)
-        raise
-
-
-def stop(layout: Layout) -> None:
-    """End a lab, or what one that was killed has left."""
-    if not layout.home.exists():
-        return
-    with only_one(layout.home):
-        with contextlib.suppress(NotRunningError, FileNotFoundError, ProcessLookupError):
-            first = os.pidfd_open(first_process(layout))
-            try:
-                signal.pidfd_send_signal(first, signal.SIGKILL)
-                select.select([first], [], [], 60)  # readable once it has ended, and that is after all others have
-            finally:
-                os.close(first)
-        remove_remains(layout, keep=False)
-
-
-def remove_remains(layout: Layout, keep: bool) -> None:
-    """The lab's files and cgroups and nothing else; with `keep`, its (empty) home stays."""
-    cgroups.remove(layout.identity)
-    for entry in layout.home.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-    if not keep:
-        layout.home.rmdir()

@@ -37,6 +37,8 @@ root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{CONTAINERD_SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{AGNHOST_IMAGE}"
   disable_apparmor = true
@@ -47,6 +49,16 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 """
+
+# A kubelet sets these for the whole machine. It is shown files that say they are set, and leaves the machine alone.
+KERNEL_SETTINGS = {
+    "vm/overcommit_memory": 1,
+    "vm/panic_on_oom": 0,
+    "kernel/panic": 10,
+    "kernel/panic_on_oops": 1,
+    "kernel/keys/root_maxkeys": 1000000,
+    "kernel/keys/root_maxbytes": 25000000,
+}
 
 
 def cni_configuration(node: str) -> dict[str, Any]:
@@ -117,6 +129,10 @@ def proxy_configuration(node: str, mode: str) -> dict[str, Any]:
     }
 
 
+def file_of(kernel_setting: str) -> str:
+    return "kernel-" + kernel_setting.replace("/", "-")
+
+
 class Node:
     def __init__(self, name: str, layout: Layout, settings: Settings) -> None:
         self.name, self.layout, self.settings = name, layout, settings
@@ -135,18 +151,25 @@ class Node:
             (self.base / "var" / directory).mkdir(parents=True, exist_ok=True)
         (self.base / "var/run").symlink_to("/run")
         (self.files / "cni").mkdir(parents=True)
-        # Hard links to the image store of the cache: nothing to import, one copy in the page cache for all nodes.
-        network.command(["cp", "-al", self.settings.images + "/.", str(self.base / "var/lib/containerd")])
-        for database in (self.base / "var/lib/containerd").rglob("*.db"):
-            own = database.with_suffix(".own")
-            shutil.copy2(database, own)
-            own.replace(database)
+        self.give_images()
         self.write("containerd.toml", CONTAINERD)
         self.write("cni/10-pods.conflist", cni_configuration(self.name))
         self.write("kubelet.json", kubelet_configuration(self.name, self.cgroup))
         self.write("kube-proxy.json", proxy_configuration(self.name, self.settings.proxy_mode))
         self.write("resolv.conf", "")
+        for name, value in KERNEL_SETTINGS.items():
+            self.write(file_of(name), f"{value}\n")
         self.write("hosts", f"127.0.0.1 localhost\n{node_address(self.name)} {self.name}\n")
+
+    def give_images(self) -> None:
+        """Hard links to the image store of the cache: nothing to import, one copy in memory for all nodes."""
+        source, target = Path(self.settings.images), self.base / "var/lib/containerd"
+        how = "-al" if source.stat().st_dev == self.base.stat().st_dev else "-a"
+        network.command(["cp", how, f"{source}/.", str(target)])
+        for database in target.rglob("*.db"):  # the only files of a store that are ever written to
+            own = database.with_suffix(".own")
+            shutil.copy2(database, own)
+            own.replace(database)
 
     def write(self, name: str, content: str | dict[str, Any]) -> None:
         (self.files / name).write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
@@ -188,6 +211,7 @@ class Node:
             ["mount", "--bind", self.settings.programs, PROGRAMS],
             ["mount", "--bind", str(self.layout.logs), LOGS],
             ["mount", "--bind", f"{FILES}/hosts", "/etc/hosts"],
+            *(["mount", "--bind", f"{FILES}/{file_of(name)}", f"/proc/sys/{name}"] for name in KERNEL_SETTINGS),
             ["mount", "--bind", str(self.base / "var"), "/var"],  # last: it may hide where the others came from
             ["mount", "--make-rshared", "/"],
         ]

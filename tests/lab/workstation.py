@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .layout import COMMON_PATH, Layout, Settings
@@ -20,10 +21,13 @@ exec "$@"
 """
 
 
+def network(supervisor: int) -> Path:
+    return Path(f"/proc/{supervisor}/root/run/netns/workstation")
+
+
 def prefix(layout: Layout, supervisor: int) -> list[str]:
     """What a command is preceded by to run on the workstation."""
-    network = f"--net=/proc/{supervisor}/root/run/netns/workstation"
-    spaces = ["nsenter", network, "unshare", "--mount", "--propagation", "private"]
+    spaces = ["nsenter", f"--net={network(supervisor)}", "unshare", "--mount", "--propagation", "private"]
     return [*spaces, "sh", "-c", SCRIPT, "sh", str(layout.workstation)]
 
 
@@ -37,3 +41,23 @@ def environment(layout: Layout, settings: Settings, base: Mapping[str, str] | No
 def become(layout: Layout, settings: Settings, supervisor: int, command: Sequence[str]) -> None:
     argv = [*prefix(layout, supervisor), *command]
     os.execvpe(argv[0], argv, environment(layout, settings))
+
+
+def processes(layout: Layout) -> Iterator[int]:
+    """What still runs on the workstation, told by the hosts file it sees; not ourselves, nor our ancestors."""
+    try:
+        own = (layout.workstation / "hosts").stat()
+    except FileNotFoundError:
+        return
+    spared = set(ancestors(os.getpid()))
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(process.name) not in spared and os.path.samestat((process / "root/etc/hosts").stat(), own):
+                yield int(process.name)
+
+
+def ancestors(process: int) -> Iterator[int]:
+    while process:
+        yield process
+        after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2]
+        process = int(after_name.split()[1])

@@ -1,0 +1,56 @@
+# What there is to do here: make help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+LAB := $(BIN)/python -m tests.lab
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench mutants lab lab-down lab-shell build-lab clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(READY) ## the example Service, looked at in a lab of this machine
+	$(LAB) up --reuse
+	$(LAB) run -- kubectl apply -f examples/service.yml
+	$(LAB) run -- kubectl svcprobe devops
+
+test: $(READY) ## every test; without root those that need none, and then it fails
+	@if [ "$$(id -u)" = 0 ]; then \
+	  $(LAB) build && exec $(BIN)/python -m pytest tests; \
+	else \
+	  $(BIN)/python -m pytest tests -m 'not lab and not api'; \
+	  echo 'NOT RUN: the tests marked lab and api; they need root on Linux'; exit 1; \
+	fi
+
+check: $(READY) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## how fast it is
+	$(LAB) build
+	$(BIN)/python -m pytest tests/bench
+
+mutants: $(READY) ## whether the tests notice small faults in the code
+	$(BIN)/mutmut run
+
+lab: $(READY) ## start the lab, unless it runs
+	$(LAB) up --reuse
+
+lab-down: ## stop the lab
+	$(LAB) down
+
+lab-shell: lab ## a shell on the user's machine of the lab
+	$(LAB) shell
+
+build-lab: $(READY) ## build what the lab is made of (minutes, the first time)
+	$(LAB) build
+
+clean: ## remove what was built here; the lab's cache stays
+	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants
