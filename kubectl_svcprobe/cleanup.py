@@ -50,4 +50,8 @@ def remove_abandoned(cluster: ClusterApi, namespace: str, now: str) -> list[str]
 def _is_abandoned(obj: dict[str, Any], now: str) -> bool:
     pod = Pod.from_json(obj)
     is_over = pod.is_finished or any(s.name == CONTAINER and s.state == "terminated" for s in pod.statuses)
-    return is_over and KEEP_ANNOTATION not in pod.meta.annotations and seconds_between(pod.meta.created, now) > ABANDONED_SECONDS
+    return (
+        is_over
+        and KEEP_ANNOTATION not in pod.meta.annotations
+        and seconds_between(pod.meta.created, now) > ABANDONED_SECONDS
+    )

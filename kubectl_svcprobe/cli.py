@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,22 +19,26 @@ from kubectl_svcprobe.render.terminal import Paper
 if TYPE_CHECKING:
     from kubectl_svcprobe.session import Session
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 OUTPUTS = ("text", "wide", "json", "yaml", "name")
 FAIL_ON = ("error", "warning", "never")
 
 
-class Duration(click.ParamType):
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
+
+
+class Duration(click.ParamType[float]):
     """Seconds: `5`, `5s`, `500ms`, `2m`."""
 
     name = "duration"
-    _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """A number above zero."""
         if isinstance(value, float):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|)", str(value))
-        seconds = float(found.group(1)) * self._UNITS[found.group(2)] if found else 0.0
+        seconds = float(found.group(1)) * _UNITS[found.group(2)] if found else 0.0
         if seconds <= 0:
             self.fail(f"{value} is not a duration; write 5s, 500ms or 2m", param, ctx)
         return seconds
@@ -56,29 +60,67 @@ ACCESS = [
     click.option("-n", "--namespace", metavar="NAME", help="Namespace of the Services; by default the context's."),
     click.option("--context", metavar="NAME", help="Context of the kubeconfig to use."),
     click.option("--kubeconfig", metavar="FILE", help="Kubeconfig to use instead of $KUBECONFIG and ~/.kube/config."),
-    click.option("--request-timeout", type=RequestTimeout(), default=0.0, metavar="DURATION", help="Limit for one request to the API server; 0 means none.  [default: 0]"),
-    click.option("-v", "verbose", count=True, help="Show on stderr what is asked of the API server; twice, tracebacks too."),
-    click.option("--no-color", is_flag=True, help="No colour, even on a terminal. So does NO_COLOR in the environment."),
+    click.option(
+        "--request-timeout",
+        type=RequestTimeout(),
+        default=0.0,
+        metavar="DURATION",
+        help="Limit for one request to the API server; 0 means none.  [default: 0]",
+    ),
+    click.option(
+        "-v", "verbose", count=True, help="Show on stderr what is asked of the API server; twice, tracebacks too."
+    ),
+    click.option(
+        "--no-color", is_flag=True, help="No colour, even on a terminal. So does NO_COLOR in the environment."
+    ),
 ]
 
 INSPECT = [
-    click.option("-o", "--output", type=click.Choice(OUTPUTS), default="text", help="Format of the report.  [default: text]"),
+    click.option(
+        "-o", "--output", type=click.Choice(OUTPUTS), default="text", help="Format of the report.  [default: text]"
+    ),
     click.option("--no-probe", is_flag=True, help="Start no pod: judge by the objects and from this machine."),
-    click.option("--from-here/--no-from-here", default=True, help="Whether to try outside addresses from this machine too.  [default: from-here]"),
-    click.option("--image", metavar="IMAGE", envvar=_environment("IMAGE"), help="Image of the probe pod; it needs curl 7.75 or newer.  [default: docker.io/curlimages/curl:8.17.0]"),
-    click.option("--path", metavar="PATH", help="Ask by HTTP, and for this path.  [default: what the pods' own probes ask for, else /]"),
-    click.option("--timeout", type=Duration(), default=5.0, metavar="DURATION", envvar=_environment("TIMEOUT"), help="Limit for one request of the probe.  [default: 5s]"),
+    click.option(
+        "--from-here/--no-from-here",
+        default=True,
+        help="Whether to try outside addresses from this machine too.  [default: from-here]",
+    ),
+    click.option(
+        "--image",
+        metavar="IMAGE",
+        envvar=_environment("IMAGE"),
+        help="Image of the probe pod; it needs curl 7.75 or newer.  [default: docker.io/curlimages/curl:8.17.0]",
+    ),
+    click.option(
+        "--path",
+        metavar="PATH",
+        help="Ask by HTTP, and for this path.  [default: what the pods' own probes ask for, else /]",
+    ),
+    click.option(
+        "--timeout",
+        type=Duration(),
+        default=5.0,
+        metavar="DURATION",
+        envvar=_environment("TIMEOUT"),
+        help="Limit for one request of the probe.  [default: 5s]",
+    ),
     click.option("--node", metavar="NAME", help="Node on which the probe pod is to run."),
     click.option("--keep-pod", is_flag=True, help="Leave the probe pod behind; `cleanup` removes it."),
     click.option("--dry-run", is_flag=True, help="Print the probe pod's manifest, and do no more."),
-    click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", envvar=_environment("FAIL_ON"), help="The least severity that makes the exit code 1.  [default: error]"),
+    click.option(
+        "--fail-on",
+        type=click.Choice(FAIL_ON),
+        default="error",
+        envvar=_environment("FAIL_ON"),
+        help="The least severity that makes the exit code 1.  [default: error]",
+    ),
 ]
 
 
-def options(*groups: list[Any]) -> Any:
+def options(*groups: list[Any]) -> Callable[[F], F]:
     """A decorator that adds whole groups of options, in their order."""
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: F) -> F:
         for option in reversed([option for group in groups for option in group]):
             function = option(function)
         return function
@@ -94,7 +136,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 @options(INSPECT, ACCESS)
 @click.version_option(__version__, message="kubectl-svcprobe %(version)s")
 @click.pass_context
-def inspect(ctx: click.Context, services: tuple[str, ...], **flags: Any) -> int:
+def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> int:
     """Inspect a Service, try every way in, and say which hop is broken.
 
     SERVICE is a name, as in devops, svc/devops, devops:80 or devops:http; without one, all Services of the namespace are
@@ -121,7 +163,7 @@ def inspect(ctx: click.Context, services: tuple[str, ...], **flags: Any) -> int:
 @options(ACCESS)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces.")
 @click.pass_context
-def cleanup(ctx: click.Context, all_namespaces: bool, **flags: Any) -> int:
+def cleanup(ctx: click.Context, /, all_namespaces: bool, **flags: Any) -> int:
     """Remove probe pods that a killed run, or --keep-pod, left behind: this tool's own, and no others."""
     from kubectl_svcprobe import actions
 
@@ -132,7 +174,7 @@ def cleanup(ctx: click.Context, all_namespaces: bool, **flags: Any) -> int:
 @click.argument("code")
 @click.option("--no-color", is_flag=True, help="No colour, even on a terminal.")
 @click.pass_context
-def explain(ctx: click.Context, code: str, no_color: bool) -> int:
+def explain(ctx: click.Context, /, code: str, no_color: bool) -> int:
     """Print the page of one finding, such as SVC201."""
     from kubectl_svcprobe.explain import find, page
 

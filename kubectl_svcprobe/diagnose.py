@@ -51,9 +51,7 @@ def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         else:
             explained.setdefault(cause.code, []).append(f"{finding.code} {finding.headline}")
     first = {finding.code: finding for finding in reversed(roots)}
-    folded = (
-        replace(f, consequences=tuple(explained.get(f.code, ()))) if first[f.code] is f else f for f in roots
-    )
+    folded = (replace(f, consequences=tuple(explained.get(f.code, ()))) if first[f.code] is f else f for f in roots)
     return tuple(sorted(folded, key=lambda finding: finding.severity.rank))
 
 
@@ -75,7 +73,9 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence) -> str:
     ready = sum(endpoint.ready for endpoint in evidence.snapshot.all_endpoints())
     good = [r for r in evidence.results if r.outcome.is_good and r.probe.path.kind is not PathKind.CONTROL]
     if good and not any(r.probe.vantage is Vantage.POD for r in good):
-        return f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
+        return (
+            f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
+        )
     if not good:
         return f"{name} looks right: {count(ready, 'endpoint')} ready. Nothing was tried."
     untried = [port for port in service.ports if port.protocol != "TCP"]

@@ -152,7 +152,7 @@ def with_port(snapshot: Snapshot, port: str) -> Snapshot:
     chosen = tuple(p for p in service.ports if port in (str(p.port), p.name))
     if not chosen:
         has = ", ".join(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
-        raise UsageError(f"error: service/{service.meta.name} has no port {port}; it has {has}")
+        raise UsageError(f"error: service/{service.name} has no port {port}; it has {has}")
     return replace(snapshot, service=replace(service, ports=chosen))
 
 

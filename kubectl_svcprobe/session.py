@@ -66,7 +66,9 @@ class Session:
             node=flags["node"] or "",
             path=flags["path"],
             keep_pod=flags["keep_pod"],
-            timing=Timing(connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])),
+            timing=Timing(
+                connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])
+            ),
         )
 
     def write(self, text: str) -> None:

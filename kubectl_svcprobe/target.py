@@ -29,9 +29,13 @@ def parse(word: str) -> Target:
         raise UsageError(f"error: {word} is not a Service; give its name, as in devops or svc/devops")
     name, colon, port = rest.partition(":")
     if not _NAME.fullmatch(name):
-        raise UsageError(f"error: {name or word!r} cannot be the name of a Service: lower case letters, digits and '-' only")
+        raise UsageError(
+            f"error: {name or word!r} cannot be the name of a Service: lower case letters, digits and '-' only"
+        )
     if colon and not _PORT.fullmatch(port):
-        raise UsageError(f"error: {port!r} cannot be a port of {name}: give its number or its name, as in {name}:80 or {name}:http")
+        raise UsageError(
+            f"error: {port!r} cannot be a port of {name}: give its number or its name, as in {name}:80 or {name}:http"
+        )
     return Target(name, port)
 
 

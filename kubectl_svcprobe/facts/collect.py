@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, Forbidden, NotFound, Unauthorized
-from kubectl_svcprobe.facts.model import EndpointSlice, Event, Node, Service
+from kubectl_svcprobe.facts.endpoint import EndpointSlice
+from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.node import Event, Node
 from kubectl_svcprobe.facts.policy import NetworkPolicy
 from kubectl_svcprobe.facts.snapshot import Snapshot, Unread, matching
 from kubectl_svcprobe.facts.workload import Pod, Workload
@@ -37,13 +39,13 @@ def label_selector(labels: Any) -> str:
 
 @dataclass
 class Reader:
-    """Lists objects in parallel and keeps account of what could not be read."""
+    """Reads objects in parallel and keeps account of what could not be read."""
 
     cluster: ClusterApi
     pool: ThreadPoolExecutor
     unread: list[Unread] = field(default_factory=list)
 
-    def list(
+    def read_all(
         self,
         resource: r.Resource,
         namespace: str | None,
@@ -94,7 +96,7 @@ class Reader:
         def parser(kind: str) -> Callable[[dict[str, Any]], Workload]:
             return lambda obj: Workload.from_json(kind, obj)
 
-        return [self.list(resource, namespace, parser(resource.kind)) for resource in WORKLOADS]
+        return [self.read_all(resource, namespace, parser(resource.kind)) for resource in WORKLOADS]
 
 
 def unread(resource: r.Resource, namespace: str | None, error: AccessError) -> Unread:
@@ -112,19 +114,19 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
     with ThreadPoolExecutor(WORKERS) as pool:
         reader = Reader(cluster, pool)
         service = reader.service(namespace, name)
-        slices = reader.list(
+        slices = reader.read_all(
             r.ENDPOINT_SLICES, namespace, EndpointSlice.from_json, labels=f"kubernetes.io/service-name={name}"
         )
-        events = reader.list(
+        events = reader.read_all(
             r.EVENTS, namespace, Event.from_json, fields=f"involvedObject.kind=Service,involvedObject.name={name}"
         )
-        policies = reader.list(r.NETWORK_POLICIES, namespace, NetworkPolicy.from_json)
-        nodes = reader.list(r.NODES, None, Node.from_json)
+        policies = reader.read_all(r.NETWORK_POLICIES, namespace, NetworkPolicy.from_json)
+        nodes = reader.read_all(r.NODES, None, Node.from_json)
         kubernetes = reader.kubernetes()
         snapshot = Snapshot(namespace, name, taken, service=service.result())
         if snapshot.service and snapshot.service.selector:
             selector = label_selector(snapshot.service.selector)
-            pods = reader.list(r.PODS, namespace, Pod.from_json, labels=selector).result()
+            pods = reader.read_all(r.PODS, namespace, Pod.from_json, labels=selector).result()
         else:
             pods = ()
         snapshot = replace(
@@ -147,7 +149,9 @@ def _look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
     if snapshot.service.selector and not snapshot.pods:
         return _look_for_labels(reader, snapshot)
     if any(not pod.is_ready and not pod.is_finished for pod in snapshot.pods):
-        events = reader.list(r.EVENTS, snapshot.namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning")
+        events = reader.read_all(
+            r.EVENTS, snapshot.namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning"
+        )
         names = {pod.meta.name for pod in snapshot.pods}
         return replace(snapshot, pod_events=tuple(e for e in events.result() if e.about.name in names))
     return snapshot
@@ -155,9 +159,9 @@ def _look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
 
 def _look_for_name(reader: Reader, snapshot: Snapshot) -> Snapshot:
     """What else bears, or nearly bears, the name of a Service that does not exist."""
-    services = reader.list(r.SERVICES, snapshot.namespace, Service.from_json)
-    elsewhere = reader.list(r.SERVICES, None, Service.from_json, fields=f"metadata.name={snapshot.name}")
-    pods = reader.list(r.PODS, snapshot.namespace, Pod.from_json)
+    services = reader.read_all(r.SERVICES, snapshot.namespace, Service.from_json)
+    elsewhere = reader.read_all(r.SERVICES, None, Service.from_json, fields=f"metadata.name={snapshot.name}")
+    pods = reader.read_all(r.PODS, snapshot.namespace, Pod.from_json)
     workloads = reader.workloads(snapshot.namespace)
     return replace(
         snapshot,
@@ -170,7 +174,7 @@ def _look_for_name(reader: Reader, snapshot: Snapshot) -> Snapshot:
 
 def _look_for_labels(reader: Reader, snapshot: Snapshot) -> Snapshot:
     """What the selector may have been meant to match."""
-    pods = reader.list(r.PODS, snapshot.namespace, Pod.from_json)
+    pods = reader.read_all(r.PODS, snapshot.namespace, Pod.from_json)
     workloads = reader.workloads(snapshot.namespace)
     return replace(
         snapshot,
@@ -186,11 +190,13 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
     """
     with ThreadPoolExecutor(WORKERS) as pool:
         reader = Reader(cluster, pool)
-        slices = reader.list(r.ENDPOINT_SLICES, namespace, EndpointSlice.from_json)
-        pods = reader.list(r.PODS, namespace, Pod.from_json)
-        events = reader.list(r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Service")
-        pod_events = reader.list(r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning")
-        nodes = reader.list(r.NODES, None, Node.from_json)
+        slices = reader.read_all(r.ENDPOINT_SLICES, namespace, EndpointSlice.from_json)
+        pods = reader.read_all(r.PODS, namespace, Pod.from_json)
+        events = reader.read_all(r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Service")
+        pod_events = reader.read_all(
+            r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning"
+        )
+        nodes = reader.read_all(r.NODES, None, Node.from_json)
         workloads = reader.workloads(namespace)
         services = [Service.from_json(obj) for obj in cluster.list(r.SERVICES, namespace)]
         everything = Snapshot(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from kubectl_svcprobe.facts.model import Event, Service, ServicePort
+from kubectl_svcprobe.facts.model import Service, ServicePort
+from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
 from kubectl_svcprobe.probe.request import choose
@@ -31,8 +32,8 @@ def service_facts(snapshot: Snapshot, path: str | None = None) -> ServiceFacts:
     if service is None:
         return ServiceFacts(snapshot.namespace, snapshot.name, exists=False)
     return ServiceFacts(
-        namespace=service.meta.namespace,
-        name=service.meta.name,
+        namespace=service.namespace,
+        name=service.name,
         exists=True,
         type=service.type,
         headless=service.is_headless,

@@ -78,7 +78,9 @@ class Condition:
     def all_of(cls, obj: Json) -> dict[str, Condition]:
         """The conditions of an object by type."""
         found = (
-            cls(text(c, "type"), text(c, "status"), text(c, "reason"), text(c, "message"), text(c, "lastTransitionTime"))
+            cls(
+                text(c, "type"), text(c, "status"), text(c, "reason"), text(c, "message"), text(c, "lastTransitionTime")
+            )
             for c in items(mapping(obj, "status"), "conditions")
         )
         return {condition.type: condition for condition in found}
@@ -129,7 +131,11 @@ class LoadBalancerIngress:
     @classmethod
     def from_json(cls, obj: Json) -> LoadBalancerIngress:
         """Read one entry of `status.loadBalancer.ingress`."""
-        errors = [f"{integer(p, 'port')}/{text(p, 'protocol')}: {text(p, 'error')}" for p in items(obj, "ports") if text(p, "error")]
+        errors = [
+            f"{integer(p, 'port')}/{text(p, 'protocol')}: {text(p, 'error')}"
+            for p in items(obj, "ports")
+            if text(p, "error")
+        ]
         return cls(text(obj, "ip"), text(obj, "hostname"), text(obj, "ipMode"), tuple(errors))
 
 
@@ -160,6 +166,16 @@ class Service:
     load_balancer_source_ranges: tuple[str, ...] = ()
     load_balancer_ingress: tuple[LoadBalancerIngress, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.meta.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.meta.namespace
 
     @property
     def ref(self) -> ObjectRef:
@@ -203,140 +219,8 @@ class Service:
             load_balancer_class=text(spec, "loadBalancerClass"),
             load_balancer_ip=text(spec, "loadBalancerIP"),
             load_balancer_source_ranges=tuple(str(r) for r in spec.get("loadBalancerSourceRanges") or ()),
-            load_balancer_ingress=tuple(LoadBalancerIngress.from_json(i) for i in items(mapping(status, "loadBalancer"), "ingress")),
+            load_balancer_ingress=tuple(
+                LoadBalancerIngress.from_json(i) for i in items(mapping(status, "loadBalancer"), "ingress")
+            ),
             conditions=Condition.all_of(obj),
-        )
-
-
-@dataclass(frozen=True)
-class EndpointPort:
-    """A port of an EndpointSlice. `port` is 0 where the slice leaves it open: a named targetPort that no container declares."""
-
-    name: str = ""
-    port: int = 0
-    protocol: str = "TCP"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults."""
-
-    address: str
-    ready: bool = True
-    serving: bool = True
-    terminating: bool = False
-    node: str = ""
-    zone: str = ""
-    target: ObjectRef | None = None
-
-    @classmethod
-    def from_json(cls, obj: Json) -> Endpoint:
-        """A missing `ready` or `serving` means true (discovery/v1 types.go); only the first address counts."""
-        conditions, target = mapping(obj, "conditions"), mapping(obj, "targetRef")
-        ready = conditions.get("ready") is not False
-        serving = conditions.get("serving")
-        addresses = obj.get("addresses") or [""]
-        return cls(
-            address=str(addresses[0]),
-            ready=ready,
-            serving=ready if serving is None else bool(serving),
-            terminating=flag(conditions, "terminating"),
-            node=text(obj, "nodeName"),
-            zone=text(obj, "zone"),
-            target=ObjectRef(text(target, "kind"), text(target, "namespace"), text(target, "name")) if target else None,
-        )
-
-
-@dataclass(frozen=True)
-class EndpointSlice:
-    """One EndpointSlice of a Service."""
-
-    meta: Meta
-    address_type: str = "IPv4"
-    ports: tuple[EndpointPort, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
-
-    @property
-    def managed_by(self) -> str:
-        """Who keeps this slice; the control plane's own controller is `endpointslice-controller.k8s.io`."""
-        return self.meta.labels.get("endpointslice.kubernetes.io/managed-by", "")
-
-    @property
-    def service_name(self) -> str:
-        """The Service that this slice belongs to."""
-        return self.meta.labels.get("kubernetes.io/service-name", "")
-
-    @classmethod
-    def from_json(cls, obj: Json) -> EndpointSlice:
-        """`endpoints` and `ports` are null, not empty, for a Service without pods."""
-        return cls(
-            meta=Meta.from_json(obj),
-            address_type=text(obj, "addressType"),
-            ports=tuple(EndpointPort(text(p, "name"), integer(p, "port"), text(p, "protocol") or "TCP") for p in items(obj, "ports")),
-            endpoints=tuple(Endpoint.from_json(endpoint) for endpoint in items(obj, "endpoints")),
-        )
-
-
-@dataclass(frozen=True)
-class NodeAddress:
-    """An address of a Node and its type: InternalIP, ExternalIP or Hostname."""
-
-    type: str
-    address: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """A Node."""
-
-    meta: Meta
-    addresses: tuple[NodeAddress, ...] = ()
-    conditions: Mapping[str, Condition] = field(default_factory=dict)
-    images: frozenset[str] = frozenset()
-
-    @property
-    def is_ready(self) -> bool:
-        """Its kubelet reports, and reports well."""
-        ready = self.conditions.get("Ready")
-        return ready is not None and ready.status == "True"
-
-    def ips(self, kind: str) -> tuple[str, ...]:
-        """The addresses of one type."""
-        return tuple(a.address for a in self.addresses if a.type == kind)
-
-    @classmethod
-    def from_json(cls, obj: Json) -> Node:
-        """Read a core/v1 Node; `images` are all names of all images that it reports."""
-        status = mapping(obj, "status")
-        return cls(
-            meta=Meta.from_json(obj),
-            addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
-            conditions=Condition.all_of(obj),
-            images=frozenset(str(name) for image in items(status, "images") for name in image.get("names") or ()),
-        )
-
-
-@dataclass(frozen=True)
-class Event:
-    """An Event: who, what, how often, and when last."""
-
-    about: ObjectRef
-    type: str
-    reason: str
-    message: str
-    count: int = 1
-    last: str = ""
-
-    @classmethod
-    def from_json(cls, obj: Json) -> Event:
-        """Old and new style events keep their time in different fields."""
-        about, series = mapping(obj, "involvedObject"), mapping(obj, "series")
-        times = (text(series, "lastObservedTime"), text(obj, "lastTimestamp"), text(obj, "eventTime"))
-        return cls(
-            about=ObjectRef(text(about, "kind"), text(about, "namespace"), text(about, "name")),
-            type=text(obj, "type"),
-            reason=text(obj, "reason"),
-            message=text(obj, "message"),
-            count=integer(series, "count") or integer(obj, "count") or 1,
-            last=next((time for time in times if time), Meta.from_json(obj).created),
         )

@@ -44,7 +44,10 @@ class LabelSelector:
         expressions = items(obj, "matchExpressions")
         return cls(
             strings(obj, "matchLabels"),
-            tuple(Requirement(text(e, "key"), text(e, "operator"), tuple(map(str, e.get("values") or ()))) for e in expressions),
+            tuple(
+                Requirement(text(e, "key"), text(e, "operator"), tuple(map(str, e.get("values") or ())))
+                for e in expressions
+            ),
         )
 
 

@@ -47,7 +47,9 @@ def _exit(reason: str, code: int) -> str:
 
 def _of_readiness(pod: Pod, snapshot: Snapshot) -> str:
     unhealthy = [
-        e for e in snapshot.pod_events if e.about.name == pod.meta.name and e.reason == "Unhealthy" and e.message.startswith("Readiness")
+        e
+        for e in snapshot.pod_events
+        if e.about.name == pod.meta.name and e.reason == "Unhealthy" and e.message.startswith("Readiness")
     ]
     ready = pod.conditions.get("Ready")
     if ready and ready.reason == "ReadinessGatesNotReady":
@@ -57,5 +59,9 @@ def _of_readiness(pod: Pod, snapshot: Snapshot) -> str:
         return latest.message.strip().splitlines()[0]
     if all(status.state == "running" for status in pod.statuses if not status.is_init) and pod.statuses:
         waiting = [s.name for s in pod.statuses if not s.ready and not s.is_init]
-        return f"container {waiting[0]} runs, but its readiness probe has not succeeded" if waiting else "it is not ready yet"
+        return (
+            f"container {waiting[0]} runs, but its readiness probe has not succeeded"
+            if waiting
+            else "it is not ready yet"
+        )
     return "it is still starting"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubectl_svcprobe.facts.model import Endpoint, EndpointSlice, Event, Node, ObjectRef, Service, ServicePort
+from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
+from kubectl_svcprobe.facts.model import Service, ServicePort
+from kubectl_svcprobe.facts.node import Event, Node
 from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
 from kubectl_svcprobe.facts.workload import Pod, Workload
 
@@ -107,7 +109,6 @@ class Snapshot:
     def node(self, name: str) -> Node | None:
         """The node of that name, if it was read."""
         return next((node for node in self.nodes if node.meta.name == name), None)
-
 
     def policies_on(self, labels: dict[str, str], direction: str) -> tuple[NetworkPolicy, ...]:
         """The NetworkPolicies of this namespace that isolate a pod with these labels in that direction."""

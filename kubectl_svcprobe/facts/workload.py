@@ -57,7 +57,8 @@ class Container:
             name=text(obj, "name"),
             image=text(obj, "image"),
             ports=tuple(
-                ContainerPort(integer(p, "containerPort"), text(p, "name"), text(p, "protocol") or "TCP") for p in items(obj, "ports")
+                ContainerPort(integer(p, "containerPort"), text(p, "name"), text(p, "protocol") or "TCP")
+                for p in items(obj, "ports")
             ),
             http_probes=tuple(probe for probe in probes if probe),
             has_readiness_probe=bool(mapping(obj, "readinessProbe")),
@@ -176,7 +177,9 @@ class Pod:
             host_ips=tuple(ip for ip in hosts if ip),
             is_host_network=flag(spec, "hostNetwork"),
             containers=tuple(Container.from_json(c) for c in items(spec, "containers")),
-            sidecars=tuple(Container.from_json(c) for c in items(spec, "initContainers") if text(c, "restartPolicy") == "Always"),
+            sidecars=tuple(
+                Container.from_json(c) for c in items(spec, "initContainers") if text(c, "restartPolicy") == "Always"
+            ),
             statuses=(*init_statuses, *(ContainerStatus.from_json(s) for s in items(status, "containerStatuses"))),
             conditions=Condition.all_of(obj),
             readiness_gates=tuple(text(gate, "conditionType") for gate in items(spec, "readinessGates")),

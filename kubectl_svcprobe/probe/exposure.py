@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from kubectl_svcprobe.facts.model import Node, Service, ServicePort
+from kubectl_svcprobe.facts.model import Service, ServicePort
+from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import JoinedEndpoint, Snapshot
 
 
@@ -97,7 +98,7 @@ def endpoint_path(joined: JoinedEndpoint, port: ServicePort, snapshot: Snapshot)
 
 def dns_names(service: Service) -> tuple[str, ...]:
     """The names that a client of any cluster may use, most general last; the domain is checked against resolv.conf later."""
-    name, namespace = service.meta.name, service.meta.namespace
+    name, namespace = service.name, service.namespace
     return (name, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{DEFAULT_DOMAIN}")
 
 

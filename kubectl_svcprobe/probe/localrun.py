@@ -13,7 +13,6 @@ from kubectl_svcprobe.probe.podspec import Timing
 WORKERS = 24
 
 
-
 class LocalRun:
     """Requests under way; they start at once and `observations` waits for them."""
 
@@ -60,7 +59,11 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
     import urllib3
 
     request = probe.request
-    headers = {"User-Agent": "kubectl-svcprobe", "Connection": "close", **({"Host": request.host} if request.host else {})}
+    headers = {
+        "User-Agent": "kubectl-svcprobe",
+        "Connection": "close",
+        **({"Host": request.host} if request.host else {}),
+    }
     url = request.url(probe.path.host, probe.path.port)
     with requests.Session() as session:
         # Neither proxies nor .netrc of the environment: the question is what this machine itself can reach.
@@ -126,5 +129,3 @@ def _causes(error: BaseException) -> list[BaseException]:
         wrapped = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
         waiting.extend(other for other in wrapped if isinstance(other, BaseException))
     return found
-
-

@@ -91,7 +91,9 @@ def _load(text: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def decode(number: int, attempt: int, transfer: Mapping[str, Any], request: Request, is_retry: bool = False) -> Observation:
+def decode(
+    number: int, attempt: int, transfer: Mapping[str, Any], request: Request, is_retry: bool = False
+) -> Observation:
     """One transfer's JSON (`curl -w '%{json}'`) as an Observation."""
     outcome, detail = _outcome(transfer, request)
     return Observation(
@@ -109,7 +111,13 @@ def decode(number: int, attempt: int, transfer: Mapping[str, Any], request: Requ
 
 
 #: Exit codes that mean trouble before any TCP connection stood.
-_BEFORE_CONNECT = {6: Outcome.DNS_FAILED, 7: Outcome.REFUSED, 28: Outcome.TIMED_OUT, 55: Outcome.RESET, 56: Outcome.RESET}
+_BEFORE_CONNECT = {
+    6: Outcome.DNS_FAILED,
+    7: Outcome.REFUSED,
+    28: Outcome.TIMED_OUT,
+    55: Outcome.RESET,
+    56: Outcome.RESET,
+}
 
 #: Exit codes after a connection, without an HTTP status: outcome and what to say.
 _AFTER_CONNECT = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from kubectl_svcprobe.facts.model import Node, Service
+from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
 from kubectl_svcprobe.probe.request import Request, choose
@@ -97,9 +98,7 @@ def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage
     return Probe(number, path, vantage, request, VIRTUAL_ATTEMPTS if is_virtual else 1)
 
 
-def _why_not(
-    snapshot: Snapshot, service: Service, path: ExposurePath, vantage: Vantage, wishes: Wishes
-) -> str | None:
+def _why_not(snapshot: Snapshot, service: Service, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> str | None:
     """The reason why a path is not tried from a vantage; None if it is tried; empty if not worth a word."""
     port = path.service_port
     if port is None:

@@ -10,7 +10,7 @@ from typing import Any
 from kubectl_svcprobe.access.resources import EVENTS, PODS
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, ApiError, Conflict, Forbidden, Gone, NotFound, ProbePodError
-from kubectl_svcprobe.facts.model import Event
+from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.workload import ContainerStatus, Pod
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe.podspec import CONTAINER, START_SECONDS
@@ -179,7 +179,9 @@ class _Patience:
         pod = self._life.pod
         is_running = pod is not None and any(s.state == "running" for s in pod.statuses)
         if self.exceeds(START_SECONDS * (2 if is_running else 1)):
-            raise ProbePodError(f"the probe pod did not start within {START_SECONDS} s" + (f": {latest}" if latest else ""))
+            raise ProbePodError(
+                f"the probe pod did not start within {START_SECONDS} s" + (f": {latest}" if latest else "")
+            )
 
 
 def _changes(cluster: ClusterApi, life: _Life) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -198,7 +200,11 @@ def _changes(cluster: ClusterApi, life: _Life) -> Iterator[tuple[str, dict[str, 
 def _progress(pod: Pod) -> str:
     where = f" on {pod.node}" if pod.node else ""
     state = next((s.state for s in pod.statuses if s.name == CONTAINER), "")
-    doing = {"": "scheduled" if pod.node else "waiting for a node", "waiting": "starting", "running": "trying every path"}
+    doing = {
+        "": "scheduled" if pod.node else "waiting for a node",
+        "waiting": "starting",
+        "running": "trying every path",
+    }
     return f"probe pod {pod.meta.namespace}/{pod.meta.name}{where}: {doing.get(state, 'done')}"
 
 

@@ -76,7 +76,12 @@ def manifest(probes: tuple[Probe, ...], options: PodOptions) -> dict[str, Any]:
     annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
     if options.keep:
         annotations[KEEP_ANNOTATION] = "true"
-    metadata = {"name": options.name, "namespace": options.namespace, "labels": dict(LABELS), "annotations": annotations}
+    metadata = {
+        "name": options.name,
+        "namespace": options.namespace,
+        "labels": dict(LABELS),
+        "annotations": annotations,
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -108,11 +113,11 @@ def _container(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
 def _affinity(options: PodOptions) -> dict[str, Any]:
     """`--node` is required, by affinity and not `nodeName`, so that the scheduler still says why it cannot be."""
     if options.node:
-        terms = {"nodeSelectorTerms": [_is_node(options.node)]}
-        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        required = {"nodeSelectorTerms": [_is_node(options.node)]}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     if options.preferred_nodes:
-        terms = [{"weight": 100, "preference": _is_node(name)} for name in options.preferred_nodes[:MAX_PREFERRED]]
-        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+        preferred = [{"weight": 100, "preference": _is_node(name)} for name in options.preferred_nodes[:MAX_PREFERRED]]
+        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
     return {}
 
 

@@ -98,11 +98,11 @@ def _signs(snapshot: Snapshot, port: ServicePort) -> Iterator[Request]:
     if numbers and numbers <= SILENT_PORTS:
         yield Request("tcp", why=f"port {min(numbers)} is a database's or broker's")
     for name in (port.name, port.target_port if isinstance(port.target_port, str) else ""):
-        if scheme := PROTOCOL_WORDS.get(re.split(r"[-_.\d]", name.lower())[0]):
-            yield Request(scheme, why=f"the port's name {name}")
+        if spoken := PROTOCOL_WORDS.get(re.split(r"[-_.\d]", name.lower())[0]):
+            yield Request(spoken, why=f"the port's name {name}")
     for number in (*sorted(numbers), port.port):
-        if scheme := WEB_PORTS.get(number):
-            yield Request(scheme, why=f"port {number}")
+        if number in WEB_PORTS:
+            yield Request(WEB_PORTS[number], why=f"port {number}")
 
 
 def _scheme_of_app_protocol(value: str) -> str:

@@ -91,5 +91,7 @@ def with_true_names(results: Iterable[PathResult], domain: str) -> tuple[PathRes
     return tuple(
         result
         for result in results
-        if result.probe.path.kind is not PathKind.DNS or "." not in result.probe.path.host or result.probe.path.host.endswith(keep)
+        if result.probe.path.kind is not PathKind.DNS
+        or "." not in result.probe.path.host
+        or result.probe.path.host.endswith(keep)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from kubectl_svcprobe.render.terminal import Paper, cleaned, cut
+from kubectl_svcprobe.render.terminal import Paper, cleaned, ended
 from kubectl_svcprobe.render.text import SYMBOLS
 from kubectl_svcprobe.report import Report, ServiceFacts, Verdict
 from kubectl_svcprobe.rules.words import count
@@ -27,10 +27,13 @@ def render(reports: Sequence[Report], paper: Paper, wide: bool = False) -> str:
     rows = [_row(report) for report in reports]
     taken = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in range(5)) + 5 * 2
     for row in rows:
-        row[5] = row[5] if wide else cut(row[5], max(paper.width - taken, 30))
+        row[5] = row[5] if wide else ended(row[5], max(paper.width - taken, 30))
     lines = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True).splitlines()
     symbols = ["", *(SYMBOLS[report.verdict] for report in reports)]
-    painted = [paper.paint(line.rstrip(), s) if s in ("✖", "!", "?") else line.rstrip() for line, s in zip(lines, symbols, strict=True)]
+    painted = [
+        paper.paint(line.rstrip(), s) if s in ("✖", "!", "?") else line.rstrip()
+        for line, s in zip(lines, symbols, strict=True)
+    ]
     return "\n".join([*painted, "", _closing(reports)]) + "\n"
 
 

@@ -32,7 +32,16 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
     """Paths of the same kind, port, vantage and result together, in the order of their first."""
     groups: dict[tuple[object, ...], list[PathFacts]] = {}
     for path in paths:
-        key = (path.kind, path.vantage, path.port_name, path.outcome, path.http_status, path.detail, path.expected, path.offered)
+        key = (
+            path.kind,
+            path.vantage,
+            path.port_name,
+            path.outcome,
+            path.http_status,
+            path.detail,
+            path.expected,
+            path.offered,
+        )
         groups.setdefault(key, []).append(path)
     return list(groups.values())
 
@@ -50,8 +59,14 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
         if len(group) > 2:
             nodes = len({path.node for path in group})
             noun = "pods" if all(path.subject != host for path, host in zip(group, hosts, strict=True)) else "addresses"
-            return f"{len(group)} {noun}" + (f" on {nodes} node{'s' if nodes > 1 else ''}" if first.node else "") + f", port {port}"
-        return f"{', '.join(names)} " + (f"{hosts[0]}:{port}" if len(group) == 1 and names[0] != hosts[0] else f":{port}")
+            return (
+                f"{len(group)} {noun}"
+                + (f" on {nodes} node{'s' if nodes > 1 else ''}" if first.node else "")
+                + f", port {port}"
+            )
+        return f"{', '.join(names)} " + (
+            f"{hosts[0]}:{port}" if len(group) == 1 and names[0] != hosts[0] else f":{port}"
+        )
     if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:

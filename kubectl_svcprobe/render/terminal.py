@@ -70,6 +70,11 @@ class Paper:
         ) or [first.rstrip()]
 
 
+def ended(text: str, width: int) -> str:
+    """At most so many columns of a sentence, its end left out at a word."""
+    return text if len(text) <= width else textwrap.shorten(text, max(width, 10), placeholder=" …")
+
+
 def cut(text: str, width: int) -> str:
     """At most so many columns, the middle left out: the ends of a name tell most."""
     if len(text) <= width:

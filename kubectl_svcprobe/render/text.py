@@ -46,10 +46,17 @@ def _row(word: str, text: str, paper: Paper) -> list[str]:
 
 def _facts(report: Report, paper: Paper) -> Iterator[str]:
     service = report.service
-    address = ", ".join(service.cluster_ips) or ("headless" if service.headless else service.external_name or "no address")
-    parts = [f"{service.namespace}/{service.name}", service.type, address, *(_port(report, i) for i in range(len(service.ports)))]
+    address = ", ".join(service.cluster_ips) or (
+        "headless" if service.headless else service.external_name or "no address"
+    )
+    parts = [
+        f"{service.namespace}/{service.name}",
+        service.type,
+        address,
+        *(_port(report, i) for i in range(len(service.ports))),
+    ]
     yield from _row("Service", " · ".join(parts), paper)
-    if not service.type == "ExternalName":
+    if service.type != "ExternalName":
         yield from _row("Selector", _selected(report), paper)
     for pod in [p for p in report.pods if p.why_not_ready][:5]:
         yield from _row("", f"{pod.name}: {pod.why_not_ready}", paper)
@@ -96,25 +103,42 @@ def _balancer(report: Report) -> str:
 
 def _policies(report: Report) -> str:
     service = report.service
-    found = [("externalTrafficPolicy", service.external_traffic_policy), ("internalTrafficPolicy", service.internal_traffic_policy)]
+    found = [
+        ("externalTrafficPolicy", service.external_traffic_policy),
+        ("internalTrafficPolicy", service.internal_traffic_policy),
+    ]
     return ", ".join(f"{name}: {value}" for name, value in found if value == "Local")
 
 
 def _declared(report: Report, paper: Paper) -> Iterator[str]:
     """All else that `kubectl describe service` says."""
     service, balancer = report.service, report.service.load_balancer
-    affinity = f"{service.session_affinity}" + (f" for {service.session_affinity_seconds} s" if service.session_affinity_seconds else "")
+    affinity = f"{service.session_affinity}" + (
+        f" for {service.session_affinity_seconds} s" if service.session_affinity_seconds else ""
+    )
     rows = [
         ("Age", in_words(seconds_between(service.created, report.taken))),
         ("Labels", labels(service.labels)),
         ("Annotations", labels(service.annotations)),
         ("IP family", f"{service.ip_family_policy} {','.join(service.ip_families)}".strip()),
         ("Affinity", affinity),
-        ("Traffic", f"external {service.external_traffic_policy or '-'}, internal {service.internal_traffic_policy or '-'}"),
+        (
+            "Traffic",
+            f"external {service.external_traffic_policy or '-'}, internal {service.internal_traffic_policy or '-'}",
+        ),
         ("Distribution", service.traffic_distribution),
         ("Not ready", "published" if service.publish_not_ready_addresses else ""),
-        ("Endpoints", ", ".join(f"{e.address}:{e.port}{'' if e.ready else ' (not ready)'}" for e in report.endpoints) or "<none>"),
-        ("Nodes", ", ".join(f"{n.name} {','.join((*n.internal_ips, *n.external_ips))}{'' if n.ready else ' (not ready)'}" for n in report.nodes)),
+        (
+            "Endpoints",
+            ", ".join(f"{e.address}:{e.port}{'' if e.ready else ' (not ready)'}" for e in report.endpoints) or "<none>",
+        ),
+        (
+            "Nodes",
+            ", ".join(
+                f"{n.name} {','.join((*n.internal_ips, *n.external_ips))}{'' if n.ready else ' (not ready)'}"
+                for n in report.nodes
+            ),
+        ),
     ]
     if balancer:
         rows += [
@@ -128,7 +152,8 @@ def _declared(report: Report, paper: Paper) -> Iterator[str]:
             yield from paper.wrapped(value, f"{word:<13}", " " * 13)
     for pod in report.pods:
         state = "ready" if pod.ready else f"not ready: {pod.why_not_ready}"
-        text = f"{pod.name} on {pod.node or '<none>'}, {','.join(pod.ips) or 'no address'}, {pod.workload}, {state}, {count(pod.restarts, 'restart')}"
+        where = f"{pod.name} on {pod.node or '<none>'}, {','.join(pod.ips) or 'no address'}"
+        text = f"{where}, {pod.workload}, {state}, {count(pod.restarts, 'restart')}"
         yield from paper.wrapped(text, f"{'Pod':<13}", " " * 13)
     for event in service.events:
         age = in_words(seconds_between(event.last, report.taken))
@@ -140,11 +165,14 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
     if len(requests) == 1:
         said = f"{next(iter(requests))} on every path."
     else:
-        said = "; ".join(f"{p.request.split(' (')[0]} on port {p.port}" for p in report.service.ports if p.request) + "."
+        said = (
+            "; ".join(f"{p.request.split(' (')[0]} on port {p.port}" for p in report.service.ports if p.request) + "."
+        )
     if report.probe and report.probe.pod and not report.probe.problem:
         waited = " (a second one waited 5 s first)" if report.probe.settled else ""
         gone = "may still be there" if report.probe.leftover else "gone again"
-        said += f" Probe pod {report.probe.namespace}/{report.probe.pod}{waited}, labelled only as ours, {gone}. {report.probe.seconds:.1f} s"
+        pod = f"{report.probe.namespace}/{report.probe.pod}"
+        said += f" Probe pod {pod}{waited}, labelled only as ours, {gone}. {report.probe.seconds:.1f} s"
     return said
 
 
@@ -182,7 +210,9 @@ def _closing(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
         else:
             unread = [s.what for s in report.skipped if not s.what.startswith("SVC")]
             rules = len(report.skipped) - len(unread)
-            yield from paper.wrapped(f"Could not read {listed(unread)}; {count(rules, 'rule')} skipped. All of it: -o wide", rest="  ")
+            yield from paper.wrapped(
+                f"Could not read {listed(unread)}; {count(rules, 'rule')} skipped. All of it: -o wide", rest="  "
+            )
     codes = [finding.code for finding in report.findings if finding.severity.value != "info"]
     if codes:
         yield ""

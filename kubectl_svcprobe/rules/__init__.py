@@ -1,6 +1,6 @@
 """What it means: every rule, in the order in which findings of the same severity are told."""
 
-from kubectl_svcprobe.rules import endpoints, exposure, looked, names, observed, ports, selection, service
+from kubectl_svcprobe.rules import endpoints, exposure, looked, mixed, names, observed, ports, selection, service
 from kubectl_svcprobe.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -32,8 +32,8 @@ RULES: tuple[Rule, ...] = (
     observed.endpoints_unreachable,
     observed.http_error_status,
     observed.tls_handshake_fails,
-    observed.endpoint_fails,
-    observed.intermittent,
+    mixed.endpoint_fails,
+    mixed.intermittent,
     looked.facts_unread,
     looked.probe_pod_failed,
     looked.probe_pod_is_cut_off,

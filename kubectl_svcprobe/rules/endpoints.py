@@ -36,7 +36,14 @@ def _describe(ev: Evidence, pod: Pod) -> str:
     return ev.kubectl(pod.meta.namespace, "describe", "pod", pod.meta.name)
 
 
-@rule("SVC301", "no-pod-ready", Severity.ERROR, reads={"Service", "Pod"}, explains=("SVC302", "SVC304"), source=READINESS_DOC)
+@rule(
+    "SVC301",
+    "no-pod-ready",
+    Severity.ERROR,
+    reads={"Service", "Pod"},
+    explains=("SVC302", "SVC304"),
+    source=READINESS_DOC,
+)
 def no_pod_ready(ev: Evidence) -> Iterator[Match]:
     """**What.** The selector matches pods, and none of them is ready.
 
@@ -56,15 +63,21 @@ def no_pod_ready(ev: Evidence) -> Iterator[Match]:
     answering = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.outcome.is_good]
     if answering:
         names = listed(dict.fromkeys(r.probe.path.subject for r in answering))
-        reasons.append(f"{names} answers at its port although it is not ready: suspect the readiness probe before the application")
+        reasons.append(
+            f"{names} answers at its port although it is not ready: suspect the readiness probe before the application"
+        )
     first = reasons[0].split(": ", 1)[1]
     is_starting = all(0 < ev.age(pod.meta.created) < STARTING / 2 for pod in pods) and "starting" in first
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} is down for everyone: "
-        + (f"its only pod is not ready ({first})." if len(pods) == 1 else f"none of its {len(pods)} pods is ready ({first})."),
-        message=f"The selector {labels(service.selector)} matches {count(len(pods), 'pod')}, 0 ready, so nothing is behind {service.meta.name}."
-        + (" They were created less than 30 s ago." if is_starting else ""),
+        headline=f"{service.name} is down for everyone: "
+        + (
+            f"its only pod is not ready ({first})."
+            if len(pods) == 1
+            else f"none of its {len(pods)} pods is ready ({first})."
+        ),
+        message=f"The selector {labels(service.selector)} matches {count(len(pods), 'pod')}, 0 ready, "
+        f"so nothing is behind {service.name}." + (" They were created less than 30 s ago." if is_starting else ""),
         evidence=tuple(reasons),
         fix=(_describe(ev, pods[0]),),
     )
@@ -87,16 +100,23 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
     is_rollout = all(ev.age(pod.meta.created) < STARTING for pod in unready)
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} works, but {len(unready)} of its {count(len(pods), 'pod')} "
+        headline=f"{service.name} works, but {len(unready)} of its {count(len(pods), 'pod')} "
         + ("is not ready." if len(unready) == 1 else "are not ready."),
-        message=f"{count(len(unready), 'pod')} behind {service.meta.name} {'is' if len(unready) == 1 else 'are'} not ready and get no traffic.",
+        message=f"{count(len(unready), 'pod')} behind {service.name} "
+        + ("is not ready and gets no traffic." if len(unready) == 1 else "are not ready and get no traffic."),
         evidence=tuple(_reasons(ev, unready)),
         fix=(_describe(ev, unready[0]),),
         severity=Severity.INFO if is_rollout else None,
     )
 
 
-@rule("SVC303", "ready-pod-not-in-endpoints", Severity.WARNING, reads={"Service", "Pod", "EndpointSlice"}, source=SERVICE_DOC)
+@rule(
+    "SVC303",
+    "ready-pod-not-in-endpoints",
+    Severity.WARNING,
+    reads={"Service", "Pod", "EndpointSlice"},
+    source=SERVICE_DOC,
+)
 def ready_pod_not_in_endpoints(ev: Evidence) -> Iterator[Match]:
     """**What.** A pod that the selector matches has been ready for a while, and no EndpointSlice lists it.
 
@@ -122,17 +142,30 @@ def ready_pod_not_in_endpoints(ev: Evidence) -> Iterator[Match]:
         verb = "is" if len(missing) == 1 else "are"
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name}: {count(len(missing), 'ready pod')} {verb} missing from its EndpointSlices.",
-            message=f"{listed(p.meta.name for p in missing)} {verb} ready and selected, but in no EndpointSlice of {service.meta.name}.",
+            headline=f"{service.name}: {count(len(missing), 'ready pod')} {verb} missing from its EndpointSlices.",
+            message=f"{listed(p.meta.name for p in missing)} {verb} ready and selected, "
+            f"but in no EndpointSlice of {service.name}.",
             evidence=(f"ready for {in_words(ev.age(missing[0].conditions['Ready'].since))}",),
             fix=(
                 "the EndpointSlice controller (in kube-controller-manager) is behind or stopped, or the slices are kept by hand:",
-                ev.kubectl(service.meta.namespace, "get", "endpointslices", "-l", f"kubernetes.io/service-name={service.meta.name}"),
+                ev.kubectl(
+                    service.namespace,
+                    "get",
+                    "endpointslices",
+                    "-l",
+                    f"kubernetes.io/service-name={service.name}",
+                ),
             ),
         )
 
 
-@rule("SVC304", "endpoint-on-lost-node", Severity.WARNING, reads={"Service", "EndpointSlice", "Node"}, source=DEBUG_SERVICE)
+@rule(
+    "SVC304",
+    "endpoint-on-lost-node",
+    Severity.WARNING,
+    reads={"Service", "EndpointSlice", "Node"},
+    source=DEBUG_SERVICE,
+)
 def endpoint_on_lost_node(ev: Evidence) -> Iterator[Match]:
     """**What.** An endpoint still counts as ready, and the node that it is on is not ready.
 
@@ -144,16 +177,22 @@ def endpoint_on_lost_node(ev: Evidence) -> Iterator[Match]:
     service = ev.snapshot.service
     if service is None:
         return
-    lost = [e for e in ev.snapshot.all_endpoints() if e.ready and (node := ev.snapshot.node(e.node)) and not node.is_ready]
-    gone = [p for p in ev.snapshot.pods if (node := ev.snapshot.node(p.node)) and not node.is_ready and not p.is_terminating]
+    lost = [
+        e for e in ev.snapshot.all_endpoints() if e.ready and (node := ev.snapshot.node(e.node)) and not node.is_ready
+    ]
+    gone = [
+        p for p in ev.snapshot.pods if (node := ev.snapshot.node(p.node)) and not node.is_ready and not p.is_terminating
+    ]
     nodes = sorted({e.node for e in lost} | {p.node for p in gone})
     if nodes:
         total = sum(1 for _ in ev.snapshot.all_endpoints())
         verb = "is" if len(nodes) == 1 else "are"
-        listed_there = f"{count(len(lost), 'endpoint')} of {total} {'is' if len(lost) == 1 else 'are'} still listed as ready there"
+        listed_there = (
+            f"{count(len(lost), 'endpoint')} of {total} {'is' if len(lost) == 1 else 'are'} still listed as ready there"
+        )
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} has pods on {listed(nodes)}, which {verb} not ready.",
+            headline=f"{service.name} has pods on {listed(nodes)}, which {verb} not ready.",
             message=f"{listed(nodes)} {verb} not ready; {listed_there}; {count(len(gone), 'pod')} not yet replaced.",
             evidence=tuple(filter(None, (_node_condition(ev, name) for name in nodes))),
             fix=(ev.kubectl("", "describe", "node", nodes[0]),),

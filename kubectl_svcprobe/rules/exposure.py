@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence, in_words
-from kubectl_svcprobe.facts.model import Node, ServicePort
+from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.rules.words import count, listed
+from kubectl_svcprobe.rules.words import listed
 
 #: Seconds for which a load balancer may be without an address before that is worth a warning.
 PROVISIONING = 60.0
@@ -30,7 +31,13 @@ def _nodes_without(ev: Evidence, port: ServicePort) -> list[Node]:
     return [n for n in ev.snapshot.nodes if n.is_ready and not _has_local(ev, n.meta.name, port)]
 
 
-@rule("SVC510", "node-without-local-endpoint", Severity.WARNING, reads={"Service", "EndpointSlice", "Node"}, source=VIRTUAL_IPS)
+@rule(
+    "SVC510",
+    "node-without-local-endpoint",
+    Severity.WARNING,
+    reads={"Service", "EndpointSlice", "Node"},
+    source=VIRTUAL_IPS,
+)
 def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
     """**What.** `externalTrafficPolicy` is `Local`, and some nodes have no endpoint of the Service.
 
@@ -48,17 +55,30 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
         if not port.node_port or not without or not ev.snapshot.usable(port):
             continue
         names = [n.meta.name for n in without]
-        dropped = [r for r in ev.from_pod(PathKind.NODE_PORT, port) + ev.from_here(PathKind.NODE_PORT, port) if r.probe.path.node in names]
+        serving = [n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)]
+        dropped = [
+            r
+            for r in ev.from_pod(PathKind.NODE_PORT, port) + ev.from_here(PathKind.NODE_PORT, port)
+            if r.probe.path.node in names
+        ]
         seen = listed(sorted({r.probe.path.node for r in dropped if r.outcome is Outcome.TIMED_OUT}))
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} does not answer at node port {port.node_port} of {listed(names)}: "
+            headline=f"{service.name} does not answer at node port {port.node_port} of {listed(names)}: "
             f"no pod of it runs there, and externalTrafficPolicy is Local.",
-            message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.meta.name} drop what comes to node port {port.node_port}.",
-            evidence=tuple(filter(None, [f"without a ready endpoint: {listed(names, 8)}", f"dropped as declared: {seen}" if seen else ""])),
+            message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.name} "
+            f"drop what comes to node port {port.node_port}.",
+            evidence=tuple(
+                filter(
+                    None,
+                    [f"without a ready endpoint: {listed(names, 8)}", f"dropped as declared: {seen}" if seen else ""],
+                )
+            ),
             fix=(
-                f"send clients to {listed([n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)])}, or, if the client's address need not be kept:",
-                ev.kubectl.patch(service.meta.namespace, "service", service.meta.name, {"spec": {"externalTrafficPolicy": "Cluster"}}),
+                f"send clients to {listed(serving)}, or, if the client's address need not be kept:",
+                ev.kubectl.patch(
+                    service.namespace, "service", service.name, {"spec": {"externalTrafficPolicy": "Cluster"}}
+                ),
             ),
             severity=Severity.INFO if service.type == "LoadBalancer" else None,
         )
@@ -92,9 +112,13 @@ def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
         where = "any node" if len(nodes) == len({r.probe.path.node for r in tried}) else listed(nodes)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
-            message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; the endpoints answer directly.",
-            evidence=tuple(f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}" for r in failed[:5]),
+            headline=f"{service.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
+            message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; "
+            "the endpoints answer directly.",
+            evidence=tuple(
+                f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}"
+                for r in failed[:5]
+            ),
             fix=(
                 f"look at the Service proxy of {nodes[0]}, and at firewalls between nodes:",
                 ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={nodes[0]}"),
@@ -127,7 +151,8 @@ def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
         how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} does not answer this machine at node port {port.node_port} of {nodes} ({how}); other nodes do.",
+            headline=f"{service.name} does not answer this machine at node port {port.node_port} of {nodes} ({how}); "
+            "other nodes do.",
             message=f"From this machine, node port {port.node_port} of {nodes}: {how}. Other nodes answer from here.",
             evidence=tuple(f"{r.probe.path.target}: {r.outcome.value}" for r in failed[:5]),
             fix=(f"compare the firewall and the Service proxy of {nodes} with those of the nodes that answer",),
@@ -152,10 +177,14 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
     age = ev.age(service.meta.created)
     warnings = [e for e in ev.snapshot.events if e.type == "Warning"]
     events = sorted(ev.snapshot.events, key=lambda e: e.last)
-    works = "works inside the cluster and by node port, but" if any(p.node_port for p in service.ports) else "works inside the cluster, but"
+    works = (
+        "works inside the cluster and by node port, but"
+        if any(p.node_port for p in service.ports)
+        else "works inside the cluster, but"
+    )
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} {works} has no external address (pending for {in_words(age)}).",
+        headline=f"{service.name} {works} has no external address (pending for {in_words(age)}).",
         message=_why_pending(ev, [e.message for e in warnings], bool(events)),
         evidence=tuple(_pending_evidence(ev, age)),
         fix=tuple(_pending_fixes(ev, bool(warnings))),
@@ -164,7 +193,7 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
 
 
 def _why_pending(ev: Evidence, warnings: list[str], touched: bool) -> str:
-    name = ev.service.meta.name
+    name = ev.service.name
     if warnings:
         return f"The load balancer's controller cannot serve {name}: {warnings[-1]}"
     if touched:
@@ -182,15 +211,19 @@ def _pending_evidence(ev: Evidence, age: float) -> Iterator[str]:
     for event in sorted(ev.snapshot.events, key=lambda e: e.last)[-3:]:
         yield f"event {event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
     if not ev.snapshot.events:
-        yield "no event on the Service (events older than an hour are gone)" if age > 3600 else "no event on the Service"
+        yield (
+            "no event on the Service (events older than an hour are gone)" if age > 3600 else "no event on the Service"
+        )
 
 
 def _pending_fixes(ev: Evidence, has_warnings: bool) -> Iterator[str]:
     service = ev.service
     if has_warnings:
-        yield ev.kubectl(service.meta.namespace, "describe", "service", service.meta.name)
+        yield ev.kubectl(service.namespace, "describe", "service", service.name)
     else:
-        yield "install a load balancer controller (for example MetalLB)" + (f" that serves {service.load_balancer_class}" if service.load_balancer_class else "")
+        yield "install a load balancer controller (for example MetalLB)" + (
+            f" that serves {service.load_balancer_class}" if service.load_balancer_class else ""
+        )
     answering = [r for r in ev.from_here(PathKind.NODE_PORT) if r.outcome.is_good]
     if answering:
         path = answering[0].probe
@@ -213,17 +246,21 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
     if service is None:
         return
     for port in service.ports:
-        failed = [r for r in ev.from_here(PathKind.LOAD_BALANCER, port) if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT]
+        failed = [
+            r
+            for r in ev.from_here(PathKind.LOAD_BALANCER, port)
+            if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT
+        ]
         if not failed:
             continue
         how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
         addresses = listed(r.probe.path.target for r in failed)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} does not answer this machine at its load balancer {addresses} ({how}).",
+            headline=f"{service.name} does not answer this machine at its load balancer {addresses} ({how}).",
             message=f"From this machine, {addresses}: {how}.",
             evidence=tuple(_load_balancer_evidence(ev, port)),
-            fix=(ev.kubectl(service.meta.namespace, "describe", "service", service.meta.name),),
+            fix=(ev.kubectl(service.namespace, "describe", "service", service.name),),
         )
 
 
@@ -261,7 +298,7 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
                 how = listed(sorted({r.outcome.value.replace("-", " ") for r in results}))
                 yield Match(
                     subject=service.ref,
-                    headline=f"{service.meta.name} does not answer at its external IP {address}:{port.port} ({how}).",
+                    headline=f"{service.name} does not answer at its external IP {address}:{port.port} ({how}).",
                     message=f"{address}:{port.port} was tried from {listed(r.probe.vantage.value for r in results)}: {how}.",
                     fix=(f"check that {address} is routed to a node of the cluster",),
                 )

@@ -34,7 +34,8 @@ def facts_unread(ev: Evidence) -> Iterator[Match]:
     refused = all(u.why == "forbidden" for u in missing)
     yield Match(
         subject=_ref(ev),
-        headline=f"{ev.snapshot.name}: could not tell. " + (f"This user may not list {what}." if refused else f"{what} could not be read."),
+        headline=f"{ev.snapshot.name}: could not tell. "
+        + (f"This user may not list {what}." if refused else f"{what} could not be read."),
         message=f"The rules that need {what} were skipped.",
         evidence=tuple(u.message for u in missing),
         fix=(ev.kubectl(ev.snapshot.namespace, "auth", "can-i", "--list"),) if refused else (),
@@ -94,7 +95,11 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
     yield Match(
         subject=_ref(ev),
         headline=f"{ev.snapshot.name}: could not tell, the probe pod on {node} reaches nothing, not even the API server.",
-        message=f"The probe pod on {node} reached neither {ev.snapshot.name} nor service/kubernetes, so this says nothing about {ev.snapshot.name}.",
+        message=f"The probe pod on {node} reached neither {ev.snapshot.name} nor service/kubernetes, "
+        f"so this says nothing about {ev.snapshot.name}.",
         evidence=tuple(evidence),
-        fix=("try from another node:", ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", "OTHER-NODE")),
+        fix=(
+            "try from another node:",
+            ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", "OTHER-NODE"),
+        ),
     )

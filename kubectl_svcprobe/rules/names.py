@@ -13,7 +13,14 @@ from kubectl_svcprobe.rules.rule import DNS_DOC, POLICY_DOC, Match, rule
 from kubectl_svcprobe.rules.words import count, listed
 
 
-@rule("SVC601", "network-policy-may-exclude-probe", Severity.WARNING, reads={"Service", "NetworkPolicy"}, explains=("SVC703", "SVC701"), source=POLICY_DOC)
+@rule(
+    "SVC601",
+    "network-policy-may-exclude-probe",
+    Severity.WARNING,
+    reads={"Service", "NetworkPolicy"},
+    explains=("SVC703", "SVC701"),
+    source=POLICY_DOC,
+)
 def network_policy_may_exclude_probe(ev: Evidence) -> Iterator[Match]:
     """**What.** The probe pod gets no answer from the pods behind the Service, and NetworkPolicies select those pods.
 
@@ -30,18 +37,20 @@ def network_policy_may_exclude_probe(ev: Evidence) -> Iterator[Match]:
         if not results or any(r.outcome not in (Outcome.TIMED_OUT, Outcome.UNREACHABLE) for r in results):
             continue
         pods = [e.pod for e in ev.snapshot.usable(port) if e.pod]
-        policies = sorted({p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")})
+        policies = sorted(
+            {p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")}
+        )
         if not policies:
             continue
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} does not answer this probe, possibly because of NetworkPolicy {listed(policies)}.",
-            message=f"{listed(policies)} restricts who may connect to the pods of {service.meta.name}; the probe pod may not be among them. "
+            headline=f"{service.name} does not answer this probe, possibly because of NetworkPolicy {listed(policies)}.",
+            message=f"{listed(policies)} restricts who may connect to the pods of {service.name}; "
+            "the probe pod may not be among them. "
             "This says nothing yet about the real clients.",
             evidence=(f"{count(len(results), 'endpoint')} timed out from the probe pod in {ev.snapshot.namespace}",),
-            fix=(ev.kubectl(service.meta.namespace, "describe", "networkpolicy", policies[0]),),
+            fix=(ev.kubectl(service.namespace, "describe", "networkpolicy", policies[0]),),
         )
-
 
 
 def _is_name(result: PathResult) -> bool:
@@ -64,7 +73,7 @@ def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
     names = listed(dict.fromkeys(r.probe.path.host for r in failed))
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} cannot be found by name: {names} does not resolve.",
+        headline=f"{service.name} cannot be found by name: {names} does not resolve.",
         message=f"{names} does not resolve in a pod of {ev.snapshot.namespace}, while kubernetes.default.svc does.",
         evidence=(f"name server {listed(name_servers(ev.resolv_conf))}",) if name_servers(ev.resolv_conf) else (),
         fix=(ev.kubectl("kube-system", "logs", "-l", "k8s-app=kube-dns", "--tail", "20"),),
@@ -92,7 +101,7 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
         evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} cannot be found by name: cluster DNS does not answer"
+        headline=f"{service.name} cannot be found by name: cluster DNS does not answer"
         + (", though its address works." if by_address else "."),
         message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc.",
         evidence=tuple(evidence),

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts.model import ObjectRef, ServicePort
-from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.rules.words import count, labels, listed, mapping
+from kubectl_svcprobe.rules.words import count, listed, mapping
 
 #: Everything beyond the endpoints, which cannot be better than they are.
 BEYOND = ("SVC701", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732")
@@ -50,7 +49,11 @@ def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
     if service is None:
         return
     for port in service.ports:
-        failed = [r for r in ev.from_pod(PathKind.CLUSTER_IP, port) if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT]
+        failed = [
+            r
+            for r in ev.from_pod(PathKind.CLUSTER_IP, port)
+            if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT
+        ]
         endpoints = ev.offered_endpoints(port)
         if not failed or not endpoints or not all(r.outcome.is_good for r in endpoints):
             continue
@@ -58,13 +61,15 @@ def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
         how = VERBS.get(failed[0].outcome, failed[0].outcome.value)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: look at the Service proxy of {node}.",
-            message=f"{failed[0].probe.path.target} {how}, while {count(len(endpoints), 'endpoint')} answered {_vantage(ev)} directly.",
+            headline=f"{service.name} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: "
+            f"look at the Service proxy of {node}.",
+            message=f"{failed[0].probe.path.target} {how}, "
+            f"while {count(len(endpoints), 'endpoint')} answered {_vantage(ev)} directly.",
             evidence=tuple(_proxy_evidence(ev, port, node)),
             fix=(
                 ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}"),
                 f"shows the pods of the Service proxy on {node}, if it runs as pods; whether other nodes are hit too:",
-                ev.kubectl.svcprobe(service.meta.namespace, service.meta.name, "--node", "OTHER-NODE"),
+                ev.kubectl.svcprobe(service.namespace, service.name, "--node", "OTHER-NODE"),
             ),
         )
 
@@ -73,7 +78,9 @@ def _proxy_evidence(ev: Evidence, port: ServicePort, node: str) -> Iterator[str]
     other = ev.service.meta.labels.get("service.kubernetes.io/service-proxy-name")
     if other:
         yield f"its label service.kubernetes.io/service-proxy-name={other} tells kube-proxy to ignore it"
-    if ev.service.internal_traffic_policy == "Local" and not any(e.endpoint.node == node for e in ev.snapshot.usable(port)):
+    if ev.service.internal_traffic_policy == "Local" and not any(
+        e.endpoint.node == node for e in ev.snapshot.usable(port)
+    ):
         yield f"internalTrafficPolicy is Local, and {node} has no endpoint: dropped as declared"
     controls = [r for r in ev.from_pod(PathKind.CONTROL) if r.outcome.reached]
     if controls:
@@ -85,7 +92,14 @@ def _all_fail_with(ev: Evidence, port: ServicePort, outcomes: set[Outcome]) -> S
     return results if results and all(r.outcome in outcomes for r in results) else ()
 
 
-@rule("SVC702", "accepts-but-does-not-answer", Severity.ERROR, reads={"Service", "EndpointSlice"}, explains=BEYOND, source=DEBUG_SERVICE)
+@rule(
+    "SVC702",
+    "accepts-but-does-not-answer",
+    Severity.ERROR,
+    reads={"Service", "EndpointSlice"},
+    explains=BEYOND,
+    source=DEBUG_SERVICE,
+)
 def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
     """**What.** Every endpoint accepts the connection, and then says nothing, or closes or resets it.
 
@@ -108,9 +122,16 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
         pod = pods.get(first.probe.path.subject)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} accepts connections but does not answer: the network is fine, its application is not.",
+            headline=f"{service.name} accepts connections but does not answer: the network is fine, its application is not.",
             message=f"{_every(results, 'endpoint')} {VERBS[outcome]} ({first.probe.request} on port {first.probe.path.port}).",
-            evidence=tuple(filter(None, dict.fromkeys([*(r.detail for r in results), f"asked this way because of {first.probe.request.why}"]))),
+            evidence=tuple(
+                filter(
+                    None,
+                    dict.fromkeys(
+                        [*(r.detail for r in results), f"asked this way because of {first.probe.request.why}"]
+                    ),
+                )
+            ),
             fix=(ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20"),)
             if pod
             else (f"look at the application at {first.probe.path.target}",),
@@ -121,7 +142,14 @@ def _every(results: Sequence[PathResult], noun: str) -> str:
     return f"The only {noun}" if len(results) == 1 else f"Each of the {len(results)} {noun}s"
 
 
-@rule("SVC703", "endpoints-unreachable", Severity.ERROR, reads={"Service", "EndpointSlice"}, explains=BEYOND, source=POLICY_DOC)
+@rule(
+    "SVC703",
+    "endpoints-unreachable",
+    Severity.ERROR,
+    reads={"Service", "EndpointSlice"},
+    explains=BEYOND,
+    source=POLICY_DOC,
+)
 def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
     """**What.** No endpoint answers the probe pod's connection attempts; the packets vanish.
 
@@ -139,18 +167,28 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             continue
         nodes = sorted({r.probe.path.node for r in results if r.probe.path.node})
         by_hand = sorted({s.meta.name for s in ev.snapshot.slices if s.managed_by != "endpointslice-controller.k8s.io"})
-        evidence = [f"asked from {_vantage(ev)}; the endpoints are on {listed(nodes)}" if nodes else f"asked from {_vantage(ev)}"]
+        evidence = [
+            f"asked from {_vantage(ev)}; the endpoints are on {listed(nodes)}"
+            if nodes
+            else f"asked from {_vantage(ev)}"
+        ]
         if by_hand:
-            evidence.append(f"EndpointSlice {listed(by_hand)} is not kept by the control plane: are its addresses still right?")
+            evidence.append(
+                f"EndpointSlice {listed(by_hand)} is not kept by the control plane: are its addresses still right?"
+            )
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} cannot be reached from {_vantage(ev)}: "
-            + ("its only endpoint does not answer." if len(results) == 1 else f"none of its {len(results)} endpoints answers."),
+            headline=f"{service.name} cannot be reached from {_vantage(ev)}: "
+            + (
+                "its only endpoint does not answer."
+                if len(results) == 1
+                else f"none of its {len(results)} endpoints answers."
+            ),
             message=f"Connection attempts to {listed(r.probe.path.target for r in results)} were not answered.",
             evidence=tuple(evidence),
             fix=(
                 "look for what drops packets between pods: policies of the network plug-in, firewalls between nodes",
-                ev.kubectl(service.meta.namespace, "get", "networkpolicies"),
+                ev.kubectl(service.namespace, "get", "networkpolicies"),
             ),
         )
 
@@ -170,7 +208,9 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
         return
     for port in service.ports:
         results = [r for r in ev.offered_endpoints(port) if r.outcome is Outcome.HTTP_ERROR] or [
-            r for r in (*ev.from_pod(PathKind.CLUSTER_IP, port), *ev.from_here(PathKind.NODE_PORT, port)) if r.outcome is Outcome.HTTP_ERROR
+            r
+            for r in (*ev.from_pod(PathKind.CLUSTER_IP, port), *ev.from_here(PathKind.NODE_PORT, port))
+            if r.outcome is Outcome.HTTP_ERROR
         ]
         if not results:
             continue
@@ -180,10 +220,12 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
         pod = next((p for p in ev.snapshot.pods if p.meta.name == results[0].probe.path.subject), None)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} can be reached, but {who} {statuses}.",
+            headline=f"{service.name} can be reached, but {who} {statuses}.",
             message=f"{results[0].probe.request} on port {results[0].probe.path.port} was answered with {statuses}.",
             evidence=(f"from {listed((r.probe.path.subject or r.probe.path.target) for r in results)}",),
-            fix=(ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20"),) if pod else (),
+            fix=(ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20"),)
+            if pod
+            else (),
         )
 
 
@@ -204,128 +246,8 @@ def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
         if results:
             yield Match(
                 subject=service.ref,
-                headline=f"{service.meta.name} accepts connections, but fails the TLS handshake on port {results[0].probe.path.port}.",
+                headline=f"{service.name} accepts connections, but fails the TLS handshake on port {results[0].probe.path.port}.",
                 message=f"{_every(results, 'endpoint')} {VERBS[Outcome.TLS_FAILED]}.",
                 evidence=(results[0].detail, f"TLS was tried because of {results[0].probe.request.why}"),
                 fix=(f"if {mapping(port)} speaks plain HTTP, say so with appProtocol: http or a port name of http",),
             )
-
-
-@rule(
-    "SVC731",
-    "endpoint-fails",
-    Severity.ERROR,
-    reads={"Service", "EndpointSlice"},
-    explains=("SVC732", "SVC304", "SVC701", "SVC511", "SVC512", "SVC521", "SVC530"),
-    source=DEBUG_SERVICE,
-)
-def endpoint_fails(ev: Evidence) -> Iterator[Match]:
-    """**What.** Some endpoints answer the probe pod, and others do not.
-
-    **Why it matters.** Traffic is spread over all endpoints, so a share of the requests fails, for everybody, at random.
-    Often the selector catches a second workload, or one pod is broken and has no readiness probe that says so.
-
-    **What else is said.** Which pods, on which nodes, what made them, and about which share of the requests fails.
-
-    **Known exceptions.** With session affinity a client always meets the same endpoint. Topology-aware routing prefers
-    endpoints near the client, so the share differs from node to node.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        results = ev.offered_endpoints(port)
-        failed = [r for r in results if r.outcome.is_bad]
-        if not failed or len(failed) == len(results) or all(r.outcome is Outcome.TLS_FAILED for r in failed):
-            continue
-        outcome = Counter(r.outcome for r in failed).most_common(1)[0][0]
-        name, noun = service.meta.name, count(len(results), "endpoint")
-        share = f"about {len(failed)} request{'s' if len(failed) > 1 else ''} in {len(results)}"
-        who = f"one of its {noun}" if len(failed) == 1 else f"{len(failed)} of its {noun}"
-        verb = VERBS[outcome] if len(failed) == 1 else _plural(VERBS[outcome])
-        subject = failed[0].probe.path.subject
-        yield Match(
-            subject=ObjectRef("Pod", service.meta.namespace, subject),
-            headline=f"{name} fails for {share}: {who} {verb}.",
-            message=f"{listed(r.probe.path.subject for r in failed)} {verb} at port {failed[0].probe.path.port}; "
-            f"the other {len(results) - len(failed)} answer.",
-            evidence=tuple(_apple_evidence(ev, failed, results)),
-            fix=tuple(_apple_fixes(ev, failed, results)),
-        )
-
-
-def _plural(verb: str) -> str:
-    """`refuses connections` for several: `refuse connections`."""
-    for singular, plural in (("refuses", "refuse"), ("does not", "do not"), ("accepts", "accept"), ("resets", "reset"), ("answers", "answer"), ("fails", "fail")):
-        verb = verb.replace(singular, plural)
-    return verb
-
-
-def _pods_of(ev: Evidence, results: Sequence[PathResult]) -> list[Pod]:
-    names = {r.probe.path.subject for r in results}
-    return [pod for pod in ev.snapshot.pods if pod.meta.name in names]
-
-
-def _strangers(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> list[ObjectRef]:
-    """The workloads that only failing pods belong to, where the others belong to other workloads."""
-    bad = {pod.workload for pod in _pods_of(ev, failed)}
-    good = {pod.workload for pod in _pods_of(ev, [r for r in results if r.outcome.is_good])}
-    return sorted(bad) if bad and good and not bad & good else []
-
-
-def _apple_evidence(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:
-    strangers = _strangers(ev, failed, results)
-    if strangers:
-        others = sorted({pod.workload for pod in _pods_of(ev, [r for r in results if r.outcome.is_good])})
-        yield f"what fails belongs to {listed(map(str, strangers))}, what answers to {listed(map(str, others))}; {labels(ev.service.selector)} matches both"
-    nodes = {r.probe.path.node for r in failed}
-    if len(nodes) == 1 and nodes.isdisjoint({r.probe.path.node for r in results if r.outcome.is_good}):
-        name = next(iter(nodes))
-        node = ev.snapshot.node(name)
-        yield f"all of them, and no other, are on {name}" + ("" if node is None or node.is_ready else ", which is not ready")
-    pods = _pods_of(ev, failed)
-    declared = sorted({port.number for pod in pods for container in pod.containers for port in container.ports})
-    if declared and failed[0].probe.path.port not in declared:
-        yield f"their containers declare port {listed(map(str, declared))}, not {failed[0].probe.path.port}"
-    if pods and not any(container.has_readiness_probe for pod in pods for container in pod.containers):
-        yield "no readiness probe, so they get traffic whether they answer or not"
-
-
-def _apple_fixes(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:
-    namespace, subject = ev.service.meta.namespace, failed[0].probe.path.subject
-    strangers = _strangers(ev, failed, results)
-    if strangers:
-        yield f"if {strangers[0]} is meant to serve {ev.service.meta.name}, correct its port and give it a readiness probe; if not, its pods need other labels than {labels(ev.service.selector)}:"
-        yield ev.kubectl(namespace, "edit", strangers[0].kind.lower(), strangers[0].name)
-    elif _pods_of(ev, failed):
-        yield ev.kubectl(namespace, "describe", "pod", subject)
-        yield ev.kubectl(namespace, "logs", subject, "--all-containers", "--tail", "20")
-    else:
-        yield f"look at what is behind {failed[0].probe.path.target}"
-
-
-@rule("SVC732", "intermittent", Severity.WARNING, reads={"Service"}, source=VIRTUAL_IPS)
-def intermittent(ev: Evidence) -> Iterator[Match]:
-    """**What.** The same way in answered some requests and failed others, while every endpoint answered on its own.
-
-    **Why it matters.** Something on the way loses requests: a Service proxy that is behind after a change, a rollout in
-    progress, a full connection table.
-
-    **Known exceptions.** A new pod's first second may fail where the network plug-in is still setting it up; that is said
-    in the detail, and then it is no fault of the Service.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    mixed = [r for r in ev.results if r.outcome is Outcome.INTERMITTENT and r.probe.path.kind is not PathKind.CONTROL]
-    early = [r for r in mixed if "first second" in r.detail]
-    if not mixed:
-        return
-    yield Match(
-        subject=service.ref,
-        headline=f"{service.meta.name} answers, but not every time: {listed(f'{r.probe.path.target} ({r.detail})' for r in mixed)}.",
-        message=f"{listed(f'{r.probe.path.kind.value} {r.probe.path.target}' for r in mixed)} answered some requests and failed others.",
-        evidence=tuple(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
-        fix=(ev.kubectl.svcprobe(service.meta.namespace, service.meta.name),),
-        severity=Severity.INFO if len(early) == len(mixed) else None,
-    )

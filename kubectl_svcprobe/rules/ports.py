@@ -24,7 +24,9 @@ def _declared(endpoints: tuple[JoinedEndpoint, ...], protocol: str) -> dict[int,
 def _declared_in_words(declared: dict[int, str]) -> str:
     if not declared:
         return "its containers declare no port"
-    return f"its containers declare {listed(f'{n} ({name})' if name else str(n) for n, name in sorted(declared.items()))}"
+    return (
+        f"its containers declare {listed(f'{n} ({name})' if name else str(n) for n, name in sorted(declared.items()))}"
+    )
 
 
 def _set_target(ev: Evidence, port: ServicePort, value: int | str) -> str:
@@ -51,7 +53,7 @@ def named_target_port_undeclared(ev: Evidence) -> Iterator[Match]:
         declared = _declared(endpoints, port.protocol)
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} is down for everyone: no pod has a port named {port.target_port}.",
+            headline=f"{service.name} is down for everyone: no pod has a port named {port.target_port}.",
             message=f"Port {mapping(port)} leads to the container port named {port.target_port}, "
             f"which none of the {count(len(endpoints), 'pod')} declares.",
             evidence=(_declared_in_words(declared),),
@@ -70,7 +72,9 @@ def _name_fixes(
     yield f"{also} a container port of {workloads} the name {port.target_port}"
 
 
-@rule("SVC402", "named-target-port-on-some-pods", Severity.WARNING, reads={"Service", "EndpointSlice"}, source=SERVICE_DOC)
+@rule(
+    "SVC402", "named-target-port-on-some-pods", Severity.WARNING, reads={"Service", "EndpointSlice"}, source=SERVICE_DOC
+)
 def named_target_port_on_some_pods(ev: Evidence) -> Iterator[Match]:
     """**What.** The Service's `targetPort` is a name that some of its pods declare and others do not.
 
@@ -88,10 +92,11 @@ def named_target_port_on_some_pods(ev: Evidence) -> Iterator[Match]:
             owners = sorted({str(e.pod.workload) for e in without if e.pod})
             yield Match(
                 subject=service.ref,
-                headline=f"{service.meta.name} leaves out {count(len(without), 'pod')}: no port there is named {port.target_port}.",
-                message=f"{listed(e.name for e in without)} declare no port named {port.target_port}; {len(endpoints) - len(without)} do.",
+                headline=f"{service.name} leaves out {count(len(without), 'pod')}: no port there is named {port.target_port}.",
+                message=f"{listed(e.name for e in without)} declare no port named {port.target_port}; "
+                f"{len(endpoints) - len(without)} do.",
                 evidence=(f"they belong to {listed(owners)}",) if owners else (),
-                fix=(f"name the port in {listed(owners) or 'these pods'}, or narrow the selector of {service.meta.name}",),
+                fix=(f"name the port in {listed(owners) or 'these pods'}, or narrow the selector of {service.name}",),
             )
 
 
@@ -124,10 +129,11 @@ def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
         endpoints = ev.snapshot.usable(port)
         numbers = sorted({r.probe.path.port for r in results})
         others = {n: name for n, name in _declared(endpoints, port.protocol).items() if n not in numbers}
-        all_of = "its only endpoint refuses" if len(results) == 1 else f"all {len(results)} endpoints refuse"
+        every = {1: "its only endpoint refuses", 2: "both endpoints refuse"}
+        all_of = every.get(len(results), f"all {len(results)} endpoints refuse")
         yield Match(
             subject=service.ref,
-            headline=f"{service.meta.name} is down for everyone: nothing listens on port {listed(map(str, numbers))} of its pods.",
+            headline=f"{service.name} is down for everyone: nothing listens on port {listed(map(str, numbers))} of its pods.",
             message=f"Port {mapping(port)}: {all_of} connections on {listed(map(str, numbers))}.",
             evidence=tuple(_refusal_evidence(ev, endpoints, port)),
             fix=tuple(_listen_fixes(ev, port, others, endpoints)),
@@ -154,7 +160,7 @@ def _listen_fixes(
         return
     pod = next((e.pod for e in endpoints if e.pod), None)
     if pod:
-        yield "find the port that the application listens on (on all addresses, not on 127.0.0.1 only), then set targetPort to it:"
+        yield "find the port that the application listens on (not on 127.0.0.1 only), then set targetPort to it:"
         yield ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20")
     else:
         yield f"set targetPort to the port that the application listens on, or make it listen on {port.target_port}"
@@ -176,8 +182,10 @@ def headless_port_differs(ev: Evidence) -> Iterator[Match]:
         if isinstance(port.target_port, int) and port.target_port != port.port:
             yield Match(
                 subject=service.ref,
-                headline=f"{service.meta.name} is headless: clients have to use port {port.target_port}, not {port.port}.",
-                message=f"Port {mapping(port)} is not translated, since {service.meta.name} is headless.",
-                evidence=tuple(f"{r.probe.path.target} answers" for r in ev.from_pod(PathKind.DNS, port) if r.outcome.is_good),
+                headline=f"{service.name} is headless: clients have to use port {port.target_port}, not {port.port}.",
+                message=f"Port {mapping(port)} is not translated, since {service.name} is headless.",
+                evidence=tuple(
+                    f"{r.probe.path.target} answers" for r in ev.from_pod(PathKind.DNS, port) if r.outcome.is_good
+                ),
                 fix=(f"use port {port.target_port} in clients, or set port to {port.target_port} to say what is",),
             )

@@ -54,12 +54,17 @@ def near_misses(ev: Evidence) -> list[NearMiss]:
         mine = [pod for pod in pods if pod.workload == owner]
         if differs and (len(differs) < len(selector) or _is_slip(selector, differs)):
             found.append(NearMiss(owner, differs, len(mine), sum(pod.is_ready for pod in mine)))
-    return sorted(found, key=lambda miss: (not _is_slip(selector, miss.differs), len(miss.differs), -miss.ready, miss.owner))
+    return sorted(
+        found, key=lambda miss: (not _is_slip(selector, miss.differs), len(miss.differs), -miss.ready, miss.owner)
+    )
 
 
 def _is_slip(selector: Mapping[str, str], differs: Mapping[str, str]) -> bool:
     """Whether all differing values look like slips of the pen."""
-    return all(actual and (close(selector[k], actual) or selector[k].lower() == actual.lower()) for k, actual in differs.items())
+    return all(
+        actual and (close(selector[k], actual) or selector[k].lower() == actual.lower())
+        for k, actual in differs.items()
+    )
 
 
 @rule("SVC201", "selector-matches-no-pod", Severity.ERROR, reads={"Service", "Pod"}, source=DEBUG_SERVICE)
@@ -77,10 +82,13 @@ def selector_matches_no_pod(ev: Evidence) -> Iterator[Match]:
     service = ev.snapshot.service
     if service is None or not service.selector or ev.snapshot.pods or _makers(ev):
         return
-    selector, name, namespace = labels(service.selector), service.meta.name, service.meta.namespace
+    selector, name, namespace = labels(service.selector), service.name, service.namespace
     misses = near_misses(ev)
     total = len(ev.snapshot.namespace_pods or ())
-    evidence = [f"{miss.owner} ({count(miss.pods, 'pod')}, {miss.ready} ready) has {miss.in_words(service.selector)}" for miss in misses[:3]]
+    evidence = [
+        f"{miss.owner} ({count(miss.pods, 'pod')}, {miss.ready} ready) has {miss.in_words(service.selector)}"
+        for miss in misses[:3]
+    ]
     evidence += list(_label_sits_outside(ev))
     yield Match(
         subject=service.ref,
@@ -102,14 +110,14 @@ def _selector_fixes(ev: Evidence, misses: list[NearMiss]) -> Iterator[str]:
     service = ev.service
     if misses and all(misses[0].differs.values()):
         patch = {"spec": {"selector": dict(misses[0].differs)}}
-        yield ev.kubectl.patch(service.meta.namespace, "service", service.meta.name, patch)
-        yield f"this sends the traffic of {service.meta.name} to the pods of {misses[0].owner}"
+        yield ev.kubectl.patch(service.namespace, "service", service.name, patch)
+        yield f"this sends the traffic of {service.name} to the pods of {misses[0].owner}"
     elif misses:
         missing = sorted(key for key, value in misses[0].differs.items() if not value)
         yield f"give the pod template of {misses[0].owner} the label {listed(f'{k}={service.selector[k]}' for k in missing)}"
     else:
         yield "compare the selector with the labels of the pods that are meant:"
-        yield ev.kubectl(service.meta.namespace, "get", "pods", "--show-labels")
+        yield ev.kubectl(service.namespace, "get", "pods", "--show-labels")
 
 
 def _makers(ev: Evidence) -> list[Workload]:
@@ -117,7 +125,13 @@ def _makers(ev: Evidence) -> list[Workload]:
     return [w for w in ev.snapshot.workloads or () if selects(ev.service.selector, w.pod_labels)]
 
 
-@rule("SVC202", "workload-scaled-to-zero", Severity.ERROR, reads={"Service", "Pod", "Deployment", "StatefulSet"}, source=SERVICE_DOC)
+@rule(
+    "SVC202",
+    "workload-scaled-to-zero",
+    Severity.ERROR,
+    reads={"Service", "Pod", "Deployment", "StatefulSet"},
+    source=SERVICE_DOC,
+)
 def workload_scaled_to_zero(ev: Evidence) -> Iterator[Match]:
     """**What.** The selector is right, and the workload behind it is scaled to zero.
 
@@ -131,10 +145,10 @@ def workload_scaled_to_zero(ev: Evidence) -> Iterator[Match]:
         return
     for workload in _makers(ev):
         if workload.replicas == 0 and workload.ref.kind != "DaemonSet":
-            kind, name, namespace = workload.ref.kind.lower(), workload.ref.name, service.meta.namespace
+            kind, name, namespace = workload.ref.kind.lower(), workload.ref.name, service.namespace
             yield Match(
                 subject=workload.ref,
-                headline=f"{service.meta.name} is down for everyone: {workload.ref} is scaled to 0.",
+                headline=f"{service.name} is down for everyone: {workload.ref} is scaled to 0.",
                 message=f"The selector {labels(service.selector)} matches {workload.ref}, which wants 0 replicas.",
                 fix=(ev.kubectl(namespace, "scale", kind, name, "--replicas", "1"),),
             )
@@ -156,17 +170,20 @@ def pods_cannot_be_created(ev: Evidence) -> Iterator[Match]:
         failure = workload.conditions.get("ReplicaFailure")
         if workload.replicas > 0:
             reason = failure.message if failure and failure.status == "True" else ""
-            namespace, kind, name = service.meta.namespace, workload.ref.kind.lower(), workload.ref.name
+            namespace, kind, name = service.namespace, workload.ref.kind.lower(), workload.ref.name
             yield Match(
                 subject=workload.ref,
-                headline=f"{service.meta.name} is down for everyone: the pods of {workload.ref} cannot be created.",
-                message=f"{workload.ref} wants {count(workload.replicas, 'pod')} with {labels(service.selector)}, and none exists.",
+                headline=f"{service.name} is down for everyone: the pods of {workload.ref} cannot be created.",
+                message=f"{workload.ref} wants {count(workload.replicas, 'pod')} with {labels(service.selector)}, "
+                "and none exists.",
                 evidence=(reason,) if reason else (),
                 fix=(ev.kubectl(namespace, "describe", kind, name),),
             )
 
 
-@rule("SVC204", "selectorless-without-endpoints", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=SERVICE_DOC)
+@rule(
+    "SVC204", "selectorless-without-endpoints", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=SERVICE_DOC
+)
 def selectorless_without_endpoints(ev: Evidence) -> Iterator[Match]:
     """**What.** The Service has no selector, and no EndpointSlice gives it an address.
 
@@ -178,12 +195,17 @@ def selectorless_without_endpoints(ev: Evidence) -> Iterator[Match]:
     service = ev.snapshot.service
     if service is None or service.selector or service.is_external_name or any(ev.snapshot.all_endpoints()):
         return
-    name, namespace = service.meta.name, service.meta.namespace
+    name, namespace = service.name, service.namespace
     yield Match(
         subject=service.ref,
         headline=f"{name} is down for everyone: it has no selector, and no EndpointSlice gives it an address.",
-        message=f"{name} selects no pods, so its addresses have to come from EndpointSlices labelled kubernetes.io/service-name={name}. "
-        + (f"The {count(len(ev.snapshot.slices), 'slice')} with that label hold no address." if ev.snapshot.slices else "There is none."),
+        message=f"{name} selects no pods, so its addresses have to come from EndpointSlices "
+        f"labelled kubernetes.io/service-name={name}. "
+        + (
+            f"The {count(len(ev.snapshot.slices), 'slice')} with that label hold no address."
+            if ev.snapshot.slices
+            else "There is none."
+        ),
         fix=(
             "if it is meant for pods of this namespace, give it their labels as selector:",
             ev.kubectl(namespace, "get", "pods", "--show-labels"),
@@ -208,8 +230,8 @@ def selected_pods_have_finished(ev: Evidence) -> Iterator[Match]:
     states = listed(sorted({f"{pod.phase}{f' ({pod.reason})' if pod.reason else ''}" for pod in pods}))
     yield Match(
         subject=service.ref,
-        headline=f"{service.meta.name} is down for everyone: all {count(len(pods), 'pod')} behind it have finished.",
+        headline=f"{service.name} is down for everyone: all {count(len(pods), 'pod')} behind it have finished.",
         message=f"The selector {labels(service.selector)} matches {listed(pod.meta.name for pod in pods)}: {states}.",
         evidence=tuple(dict.fromkeys(pod.message for pod in pods if pod.message)),
-        fix=(ev.kubectl(service.meta.namespace, "get", "pods", "-l", labels(service.selector), "-o", "wide"),),
+        fix=(ev.kubectl(service.namespace, "get", "pods", "-l", labels(service.selector), "-o", "wide"),),
     )

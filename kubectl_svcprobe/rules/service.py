@@ -32,7 +32,9 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     orphans = _namesakes(ev)
     guesses = [f"did you mean {listed(near)}?"] if near else []
     if elsewhere:
-        guesses.append(f"{listed(elsewhere)} has one of that name" if len(elsewhere) == 1 else f"{listed(elsewhere)} have one")
+        guesses.append(
+            f"{listed(elsewhere)} has one of that name" if len(elsewhere) == 1 else f"{listed(elsewhere)} have one"
+        )
     yield Match(
         subject=ObjectRef("Service", namespace, name),
         headline=f"there is no Service {name} in {namespace}" + (f"; {guesses[0]}" if guesses else "."),
@@ -74,7 +76,7 @@ def _fixes(ev: Evidence, near: list[str], elsewhere: list[str], orphans: list[tu
     elif elsewhere:
         yield ev.kubectl.svcprobe(elsewhere[0], ev.snapshot.name)
     elif orphans and orphans[0][0].kind == "Deployment":
-        yield "if it was deleted by mistake, apply its manifest again, or make a new one (choose the port that the pods listen on):"
+        yield "if it was deleted by mistake, apply its manifest again, or make a new one (with the port that the pods listen on):"
         deployment = orphans[0][0].name
         yield ev.kubectl(namespace, "expose", "deployment", deployment, "--name", ev.snapshot.name, "--port", "80")
     else:

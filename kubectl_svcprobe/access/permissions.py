@@ -1,0 +1,43 @@
+"""What the tool asks of the API server, and what each permission is for. The RBAC manifests are generated from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubectl_svcprobe.access import resources as r
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One row: verbs on a resource (or its subresource), and what is lost without it."""
+
+    resource: r.Resource
+    verbs: tuple[str, ...]
+    purpose: str
+    without: str
+    subresource: str = ""
+
+    @property
+    def plural(self) -> str:
+        """The word for `resources:` in an RBAC rule."""
+        return f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
+
+
+READ = (
+    Permission(r.SERVICES, ("get", "list"), "the Service itself; nearest names", "nothing can be said"),
+    Permission(r.ENDPOINT_SLICES, ("list",), "the addresses behind it", "rules about endpoints are skipped"),
+    Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
+    Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
+    Permission(r.NETWORK_POLICIES, ("list",), "whether policies select the pods", "policies are not named"),
+    Permission(r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports are not tried"),
+    Permission(r.DEPLOYMENTS, ("list",), "the nearest miss of a selector", "workloads are not named"),
+    Permission(r.STATEFUL_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
+    Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
+)
+
+PROBE = (
+    Permission(
+        r.PODS, ("create", "get", "list", "watch", "delete"), "the probe pod, from create to delete", "no pod runs"
+    ),
+    Permission(r.PODS, ("get",), "what curl saw", "the probe pod has no answer", subresource="log"),
+)

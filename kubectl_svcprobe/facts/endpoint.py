@@ -1,0 +1,80 @@
+"""EndpointSlices: the addresses behind a Service, and their conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubectl_svcprobe.facts.json_fields import flag, integer, items, mapping, text
+from kubectl_svcprobe.facts.model import Json, Meta, ObjectRef
+
+
+@dataclass(frozen=True)
+class EndpointPort:
+    """A port of an EndpointSlice. `port` is 0 where the slice leaves it open: a named targetPort that no container declares."""
+
+    name: str = ""
+    port: int = 0
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults."""
+
+    address: str
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    node: str = ""
+    zone: str = ""
+    target: ObjectRef | None = None
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Endpoint:
+        """A missing `ready` or `serving` means true (discovery/v1 types.go); only the first address counts."""
+        conditions, target = mapping(obj, "conditions"), mapping(obj, "targetRef")
+        ready = conditions.get("ready") is not False
+        serving = conditions.get("serving")
+        addresses = obj.get("addresses") or [""]
+        return cls(
+            address=str(addresses[0]),
+            ready=ready,
+            serving=ready if serving is None else bool(serving),
+            terminating=flag(conditions, "terminating"),
+            node=text(obj, "nodeName"),
+            zone=text(obj, "zone"),
+            target=ObjectRef(text(target, "kind"), text(target, "namespace"), text(target, "name")) if target else None,
+        )
+
+
+@dataclass(frozen=True)
+class EndpointSlice:
+    """One EndpointSlice of a Service."""
+
+    meta: Meta
+    address_type: str = "IPv4"
+    ports: tuple[EndpointPort, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def managed_by(self) -> str:
+        """Who keeps this slice; the control plane's own controller is `endpointslice-controller.k8s.io`."""
+        return self.meta.labels.get("endpointslice.kubernetes.io/managed-by", "")
+
+    @property
+    def service_name(self) -> str:
+        """The Service that this slice belongs to."""
+        return self.meta.labels.get("kubernetes.io/service-name", "")
+
+    @classmethod
+    def from_json(cls, obj: Json) -> EndpointSlice:
+        """`endpoints` and `ports` are null, not empty, for a Service without pods."""
+        return cls(
+            meta=Meta.from_json(obj),
+            address_type=text(obj, "addressType"),
+            ports=tuple(
+                EndpointPort(text(p, "name"), integer(p, "port"), text(p, "protocol") or "TCP")
+                for p in items(obj, "ports")
+            ),
+            endpoints=tuple(Endpoint.from_json(endpoint) for endpoint in items(obj, "endpoints")),
+        )

@@ -1,0 +1,74 @@
+"""Nodes, and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubectl_svcprobe.facts.json_fields import integer, items, mapping, text
+from kubectl_svcprobe.facts.model import Condition, Json, Meta, ObjectRef
+
+
+@dataclass(frozen=True)
+class NodeAddress:
+    """An address of a Node and its type: InternalIP, ExternalIP or Hostname."""
+
+    type: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node."""
+
+    meta: Meta
+    addresses: tuple[NodeAddress, ...] = ()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    images: frozenset[str] = frozenset()
+
+    @property
+    def is_ready(self) -> bool:
+        """Its kubelet reports, and reports well."""
+        ready = self.conditions.get("Ready")
+        return ready is not None and ready.status == "True"
+
+    def ips(self, kind: str) -> tuple[str, ...]:
+        """The addresses of one type."""
+        return tuple(a.address for a in self.addresses if a.type == kind)
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Node:
+        """Read a core/v1 Node; `images` are all names of all images that it reports."""
+        status = mapping(obj, "status")
+        return cls(
+            meta=Meta.from_json(obj),
+            addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
+            conditions=Condition.all_of(obj),
+            images=frozenset(str(name) for image in items(status, "images") for name in image.get("names") or ()),
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """An Event: who, what, how often, and when last."""
+
+    about: ObjectRef
+    type: str
+    reason: str
+    message: str
+    count: int = 1
+    last: str = ""
+
+    @classmethod
+    def from_json(cls, obj: Json) -> Event:
+        """Old and new style events keep their time in different fields."""
+        about, series = mapping(obj, "involvedObject"), mapping(obj, "series")
+        times = (text(series, "lastObservedTime"), text(obj, "lastTimestamp"), text(obj, "eventTime"))
+        return cls(
+            about=ObjectRef(text(about, "kind"), text(about, "namespace"), text(about, "name")),
+            type=text(obj, "type"),
+            reason=text(obj, "reason"),
+            message=text(obj, "message"),
+            count=integer(series, "count") or integer(obj, "count") or 1,
+            last=next((time for time in times if time), Meta.from_json(obj).created),
+        )
