@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 
 def main() -> None:
@@ -17,8 +18,8 @@ def main() -> None:
     except OSError:
         # Whoever read our output has left: nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if code > 128:
-        # Requests that were under way are not waited for after an interrupt.
+    if threading.active_count() > 1:
+        # Requests that are still under way, after an interrupt or an error, are not waited for.
         os._exit(code)
     sys.exit(code)
 

@@ -32,9 +32,11 @@ def inspect(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The full report on each Service, and its exit code."""
     inspector = _inspector(session)
     reports = [inspector.inspect(session.namespace, target.name, target.port) for target in targets]
+    session.write(_document(session, reports, is_list=False))
+    for warning in session.cluster.warnings:
+        session.progress.note(f"Warning: {warning}")
     if session.options.probe:
         leftovers.remove_abandoned(session.cluster, session.namespace, now())
-    session.write(_document(session, reports, is_list=False))
     return session.exit_code(reports)
 
 

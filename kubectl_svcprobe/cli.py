@@ -63,9 +63,9 @@ ACCESS = [
     click.option(
         "--request-timeout",
         type=RequestTimeout(),
-        default=0.0,
+        default=20.0,
         metavar="DURATION",
-        help="Limit for one request to the API server; 0 means none.  [default: 0]",
+        help="Limit for one request to the API server; 0 means none.  [default: 20s]",
     ),
     click.option(
         "-v", "verbose", count=True, help="Show on stderr what is asked of the API server; twice, tracebacks too."
@@ -205,36 +205,42 @@ def _session(ctx: click.Context, flags: dict[str, Any]) -> Session:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line to its exit code. Nothing escapes: every error becomes one line on stderr."""
     command = COMMANDS.get(arguments[0], inspect) if arguments else inspect
-    rest = list(arguments[1:] if command is not inspect else arguments)
+    rest = list(arguments if command is inspect else arguments[1:])
     with Progress(sys.stderr) as progress:
         impatient = lambda: progress.note("still removing the probe pod; this takes a few seconds at most")  # noqa: E731
         try:
             with Interrupts(impatient) as interrupts:
                 obj = {"interrupts": interrupts, "progress": progress}
-                code = command.main(rest, prog_name=str(command.name), standalone_mode=False, obj=obj)
-            return int(code or 0)
-        except Interrupted as interrupted:
-            return interrupted.exit_code
-        except BrokenPipeError:
-            return ExitCode.OK
-        except click.exceptions.Exit as done:
-            return done.exit_code
-        except click.ClickException as error:
-            return _say_usage(progress, error, str(command.name))
-        except SvcprobeError as error:
+                return int(command.main(rest, prog_name=str(command.name), standalone_mode=False, obj=obj) or 0)
+        except (Interrupted, Exception) as error:
             progress.close()
-            click.echo(_one_line(error), err=True)
-            return error.exit_code
+            return _report_error(error, str(command.name), is_traced="-vv" in rest)
 
 
-def _say_usage(progress: Progress, error: click.ClickException, name: str) -> int:
-    progress.close()
-    click.echo(f"error: {error.format_message()}\nSee '{name} --help' for usage.", err=True)
-    return ExitCode.USAGE
+def _report_error(error: BaseException, name: str, is_traced: bool) -> int:
+    """Say what went wrong, and return the exit code for it."""
+    if is_traced:
+        import traceback
+
+        traceback.print_exception(type(error), error, error.__traceback__)
+    if isinstance(error, Interrupted):
+        return error.exit_code
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.OK
+    if isinstance(error, click.ClickException):
+        click.echo(f"error: {error.format_message()}\nSee '{name} --help' for usage.", err=True)
+        return ExitCode.USAGE
+    click.echo(_one_line(error), err=True)
+    return error.exit_code if isinstance(error, SvcprobeError) else ExitCode.UNKNOWN
 
 
-def _one_line(error: SvcprobeError) -> str:
+def _one_line(error: BaseException) -> str:
+    """One line that names the thing. What is no error of ours is a bug, and says so."""
     from kubectl_svcprobe.render.terminal import clean
 
+    if not isinstance(error, SvcprobeError):
+        return clean(f"error: this is a bug in kubectl svcprobe: {type(error).__name__}: {error} (-vv shows where)")
     text = clean(str(error))
     return text if text[:1].isupper() or text.startswith("error") else f"error: {text}"

@@ -18,6 +18,7 @@ from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
+from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
@@ -108,7 +109,8 @@ class Inspector:
         run = self._run_pod(probes, options)
         observations, resolv_conf = _read(run, probes)
         results = join(probes, observations)
-        again = () if run.problem or plan.settle else to_confirm(results)
+        is_expected = lambda result: bool(why_expected(snapshot, result, results))  # noqa: E731
+        again = () if run.problem or plan.settle else to_confirm(results, is_expected)
         if again:
             self.say("asking again what failed, from a pod that waits 5 s first")
             settled = replace(options, name=new_pod_name(), settle=True, preferred_nodes=(run.node,))
@@ -116,6 +118,8 @@ class Inspector:
             retried, _ = _read(second, again, is_retry=True)
             results = join(probes, [*observations, *retried])
             run.leftover = run.leftover or second.leftover
+            if second.problem:
+                self.note(f"what failed could not be asked again: {second.problem}")
         facts = ProbeFacts(
             namespace=snapshot.namespace,
             pod=run.name,

@@ -238,6 +238,6 @@ class Report:
 class ReportList:
     """The document."""
 
-    reports: tuple[Report, ...]
     apiVersion: str = API_VERSION  # noqa: N815 (the API's own spelling)
     kind: str = "ReportList"
+    reports: tuple[Report, ...] = ()

@@ -7,8 +7,9 @@ exception, except for the one object without which there is nothing to say: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -106,12 +107,22 @@ def unread(resource: r.Resource, namespace: str | None, error: AccessError) -> U
     return Unread(resource.kind, f"{resource.plural}{where}", why, str(error))
 
 
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads that nobody waits for once the reading is over, or interrupted."""
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snapshot:
     """Read everything that one Service's report needs.
 
     `taken` is the present time (RFC 3339). Raises AccessError where the Service itself cannot be read.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with _pool() as pool:
         reader = Reader(cluster, pool)
         service = reader.service(namespace, name)
         slices = reader.read_all(
@@ -188,7 +199,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
 
     Raises AccessError where the Services cannot be listed.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with _pool() as pool:
         reader = Reader(cluster, pool)
         slices = reader.read_all(r.ENDPOINT_SLICES, namespace, EndpointSlice.from_json)
         pods = reader.read_all(r.PODS, namespace, Pod.from_json)

@@ -18,9 +18,11 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
     if not result.outcome.is_bad or snapshot.service is None:
         return ""
     if not path.is_offered:
-        return "gets no traffic: not ready"
+        return "not ready"
     if is_dropped_by_policy(snapshot, result):
-        return "as externalTrafficPolicy: Local declares"
+        return "as Local declares"
+    if _is_left_open(snapshot, result):
+        return "Local leaves it open in the cluster"
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
         return "not reachable from here"
     return ""
@@ -33,6 +35,19 @@ def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:
         return False
     has_local = any(e.endpoint.node == path.node for e in snapshot.usable(path.service_port))
     return service.external_traffic_policy == "Local" and not has_local and result.outcome in LOST
+
+
+def _is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
+    """A pod's request to a node port under `externalTrafficPolicy: Local`.
+
+    kube-proxy treats pods as if the policy were Cluster, but does not masquerade them: it may choose an endpoint on yet
+    another node, whose answer then comes from an address that the client did not ask (pkg/proxy/iptables/proxier.go,
+    kubernetes issue 74383). So it answers, answers sometimes, or does not, by chance and by network plug-in.
+    """
+    service = snapshot.service
+    from_pod = result.probe.vantage is Vantage.POD and result.probe.path.kind is PathKind.NODE_PORT
+    is_local = service is not None and service.external_traffic_policy == "Local"
+    return from_pod and is_local and result.outcome in (*LOST, Outcome.INTERMITTENT)
 
 
 def _reaches_any_node(results: Iterable[PathResult]) -> bool:

@@ -36,9 +36,10 @@ UNSCHEDULABLE_SECONDS = 3.0
 #: Seconds of silence after which the pod's events are asked what goes on.
 QUIET_SECONDS = 5.0
 
-#: Bounds for removing the pod: tries, and seconds between them.
+#: Bounds for removing the pod: tries, seconds between them, and seconds after which no other is made.
 REMOVAL_TRIES = 4
 REMOVAL_PAUSE = 0.5
+REMOVAL_SECONDS = 10.0
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -243,7 +244,10 @@ def _remove(cluster: ClusterApi, life: _Life) -> str:
     # Where the container has ended there is nothing to be graceful about, and the pod is gone at once.
     grace = 0 if life.ended() else 1
     reason = ""
+    started = time.monotonic()
     for attempt in range(REMOVAL_TRIES):
+        if attempt and time.monotonic() - started > REMOVAL_SECONDS:
+            break
         if attempt:
             time.sleep(REMOVAL_PAUSE)
         try:

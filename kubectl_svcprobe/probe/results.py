@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind, Vantage
+from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import SETTLE_SECONDS
@@ -72,17 +72,14 @@ def _mixed(ran: Sequence[Observation], bad: Sequence[Observation]) -> str:
     how = " and ".join(dict.fromkeys(o.outcome.value.replace("-", " ") for o in bad))
     if not any(o.is_retry for o in bad) and all(o in bad for o in ran if not o.is_retry):
         return f"{how} in the probe pod's first second, fine {SETTLE_SECONDS} s later"
-    return f"{len(bad)} of {len(ran)} requests: {how}"
+    return f"{len(bad)} of {len(ran)} {how}"
 
 
-def to_confirm(results: Iterable[PathResult]) -> tuple[Probe, ...]:
+def to_confirm(results: Iterable[PathResult], is_expected: Callable[[PathResult], bool]) -> tuple[Probe, ...]:
     """The probes of the first pod whose failure is to be repeated before it is believed, with the controls."""
-    failed = [r for r in results if r.probe.vantage is Vantage.POD and r.outcome.is_bad]
-    worth = [r for r in failed if r.probe.path.kind is not PathKind.CONTROL and r.probe.path.is_offered]
-    if not worth:
-        return ()
     controls = [r for r in results if r.probe.path.kind is PathKind.CONTROL]
-    return tuple(dict.fromkeys(r.probe for r in (*failed, *controls)))
+    failed = [r for r in results if r not in controls and r.outcome.is_bad and not is_expected(r)]
+    return tuple(r.probe for r in (*failed, *controls)) if failed else ()
 
 
 def with_true_names(results: Iterable[PathResult], domain: str) -> tuple[PathResult, ...]:

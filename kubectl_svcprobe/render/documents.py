@@ -26,14 +26,14 @@ def plain(value: Any) -> Any:
 
 def as_json(reports: Sequence[Report]) -> str:
     """One ReportList."""
-    return json.dumps(plain(ReportList(tuple(reports))), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plain(ReportList(reports=tuple(reports))), indent=2, ensure_ascii=False) + "\n"
 
 
 def as_yaml(reports: Sequence[Report]) -> str:
     """One ReportList."""
     import yaml
 
-    return str(yaml.safe_dump(plain(ReportList(tuple(reports))), sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(plain(ReportList(reports=tuple(reports))), sort_keys=False, allow_unicode=True))
 
 
 def as_names(reports: Sequence[Report]) -> str:

@@ -95,8 +95,8 @@ def _result(path: PathFacts) -> str:
     word = str(path.http_status) if path.http_status else path.outcome.replace("-", " ")
     if path.outcome == "intermittent":
         word = path.detail
-    elif path.expected:
-        word = f"{word}, {path.expected}"
+    if path.expected:
+        word = f"{word} ({path.expected})"
     elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
         word = path.detail
     elif path.outcome == "connected":

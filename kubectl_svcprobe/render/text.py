@@ -23,8 +23,8 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     symbol = SYMBOLS[report.verdict]
     for number, line in enumerate(paper.wrapped(f"{symbol} {report.summary}", rest="  ")):
         yield paper.paint(paper.bold(line) if number == 0 else line, symbol)
-    yield ""
     if report.service.exists:
+        yield ""
         yield from _facts(report, paper)
         if wide:
             yield from _declared(report, paper)
@@ -81,8 +81,8 @@ def _port(report: Report, index: int) -> str:
 def _selected(report: Report) -> str:
     unread = [s for s in report.skipped if s.what.startswith("pods in ")]
     if not report.service.selector:
-        addresses = listed(dict.fromkeys(e.address for e in report.endpoints)) or "no endpoint"
-        return f"none → {addresses}, as its EndpointSlices say"
+        addresses = listed(dict.fromkeys(e.address for e in report.endpoints))
+        return f"none → {addresses}, as its EndpointSlices say" if addresses else "none → no endpoint"
     selector = labels(report.service.selector)
     if unread:
         return f"{selector} → the pods could not be read"

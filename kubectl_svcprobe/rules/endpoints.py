@@ -53,11 +53,14 @@ def no_pod_ready(ev: Evidence) -> Iterator[Match]:
     **What else is said.** What each pod gives as its reason, and whether an application answers although its pod is not
     ready: then the readiness probe itself is the suspect.
 
-    **Known exceptions.** `publishNotReadyAddresses` sends traffic to pods that are not ready; this is then not found.
+    **Known exceptions.** `publishNotReadyAddresses` sends traffic to pods that are not ready. While all pods are being
+    deleted, those that still serve get the traffic. Neither is found.
     """
     service = ev.snapshot.service
     pods = _running(ev)
     if service is None or not pods or any(pod.is_ready for pod in pods) or service.publish_not_ready_addresses:
+        return
+    if any(ev.snapshot.usable(port) for port in service.ports):
         return
     reasons = _reasons(ev, pods)
     answering = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.outcome.is_good]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -138,7 +139,13 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     service = ev.snapshot.service
     if service is None:
         return
-    mixed = [r for r in ev.results if r.outcome is Outcome.INTERMITTENT and r.probe.path.kind is not PathKind.CONTROL]
+    mixed = [
+        r
+        for r in ev.results
+        if r.outcome is Outcome.INTERMITTENT
+        and r.probe.path.kind is not PathKind.CONTROL
+        and not why_expected(ev.snapshot, r, ev.results)
+    ]
     early = [r for r in mixed if "first second" in r.detail]
     if not mixed:
         return
