@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_svcprobe import cleanup as leftovers
-from kubectl_svcprobe.errors import AccessError, ExitCode
+from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect, collect_namespace
 from kubectl_svcprobe.inspection import Inspector, now, report, with_port
@@ -31,13 +31,32 @@ def _inspector(session: Session) -> Inspector:
 def inspect(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The full report on each Service, and its exit code."""
     inspector = _inspector(session)
-    reports = [inspector.inspect(session.namespace, target.name, target.port) for target in targets]
-    session.write(_document(session, reports, is_list=False))
+    reports: list[Report] = []
+    refusals: list[SvcprobeError] = []
+    for target in targets:
+        try:
+            reports.append(inspector.inspect(session.namespace, target.name, target.port))
+        except SvcprobeError as error:
+            refusals.append(error)
+            continue
+        if session.is_text:
+            session.write("\n" * (len(reports) > 1) + _document(session, reports[-1:], is_list=False))
+    if not reports:
+        raise refusals[0]
+    if not session.is_text:
+        session.write(_document(session, reports, is_list=False))
+    _say_more(session, refusals)
+    return max(session.exit_code(reports), ExitCode.UNKNOWN if refusals else ExitCode.OK)
+
+
+def _say_more(session: Session, refusals: list[SvcprobeError]) -> None:
+    """What belongs on stderr after the report; and tidying up, which nobody has to wait for the report for."""
+    for error in refusals:
+        session.progress.note(str(error))
     for warning in session.cluster.warnings:
         session.progress.note(f"Warning: {warning}")
     if session.options.probe:
         leftovers.remove_abandoned(session.cluster, session.namespace, now())
-    return session.exit_code(reports)
 
 
 def list_services(session: Session) -> ExitCode:

@@ -71,10 +71,16 @@ class Session:
             ),
         )
 
+    @property
+    def is_text(self) -> bool:
+        """Whether reports are for people, who need not wait for the last one."""
+        return self.flags["output"] in ("text", "wide")
+
     def write(self, text: str) -> None:
         """Put the document on stdout, after the spinner has left."""
         self.progress.close()
         sys.stdout.write(text)
+        sys.stdout.flush()
 
     def exit_code(self, reports: list[Report]) -> ExitCode:
         """1 where something is at or above `--fail-on`; else 3 where something could not be told; else 0."""

@@ -9,22 +9,25 @@ from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 
+#: What the report says of node ports where no node at all can be reached.
+BEYOND_REACH = "not reachable from here"
+
 LOST = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 
 
 def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathResult]) -> str:
-    """Why this failure says nothing against the Service; empty if it does, or if it is no failure."""
+    """Why this failure says nothing against the Service, in a word or two; empty if it does, or if it is no failure."""
     path = result.probe.path
     if not result.outcome.is_bad or snapshot.service is None:
         return ""
     if not path.is_offered:
         return "not ready"
     if is_dropped_by_policy(snapshot, result):
-        return "as Local declares"
-    if _is_left_open(snapshot, result):
-        return "Local leaves it open in the cluster"
+        return "as declared"
+    if is_left_open(snapshot, result):
+        return "left open"
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
-        return "not reachable from here"
+        return BEYOND_REACH
     return ""
 
 
@@ -37,7 +40,7 @@ def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:
     return service.external_traffic_policy == "Local" and not has_local and result.outcome in LOST
 
 
-def _is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
+def is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
     """A pod's request to a node port under `externalTrafficPolicy: Local`.
 
     kube-proxy treats pods as if the policy were Cluster, but does not masquerade them: it may choose an endpoint on yet

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubectl_svcprobe.render.terminal import Paper, cut
+from kubectl_svcprobe.probe.expect import BEYOND_REACH
+from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts, Report
 from kubectl_svcprobe.rules.words import listed
 
@@ -18,14 +19,25 @@ def path_table(paths: Sequence[PathFacts], report: Report, paper: Paper, wide: b
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
     rows = [[_kind(g[0]), _target(g, wide), _result(g[0]), _time(g), _vantage(g[0], report)] for g in groups]
-    rest = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in (0, 2, 3, 4)) + 4 * 3
-    width = max(paper.width - rest, 16)
-    for row in rows:
-        row[1] = cut(row[1], width)
+    _fit(rows, paper.width)
     table = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True).replace("  \n", "\n")
     symbols = ["", *(_symbol(group[0]) for group in groups)]
     for line, symbol in zip(table.splitlines(), symbols, strict=True):
         yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
+
+
+#: What a target keeps of its width, however long a result is.
+TARGET_WIDTH = 34
+
+
+def _fit(rows: list[list[str]], width: int) -> None:
+    """Cut targets in their middle and results at their end, so that the table is no wider than the paper."""
+    target, result = (max(len(row[i]) for row in rows) for i in (1, 2))
+    taken = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in (0, 3, 4)) + 4 * 2
+    target = min(target, max(width - taken - result, min(target, TARGET_WIDTH)))
+    result = max(width - taken - target, len(HEADERS[2]))
+    for row in rows:
+        row[1], row[2] = cut(row[1], target), ended(row[2], result)
 
 
 def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
@@ -96,7 +108,8 @@ def _result(path: PathFacts) -> str:
     if path.outcome == "intermittent":
         word = path.detail
     if path.expected:
-        word = f"{word} ({path.expected})"
+        tally = f"{path.succeeded} of {path.attempts} answered" if path.succeeded else word
+        word = path.expected if path.expected == BEYOND_REACH else f"{tally}, {path.expected}"
     elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
         word = path.detail
     elif path.outcome == "connected":

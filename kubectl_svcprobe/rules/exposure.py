@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kubectl_svcprobe.evidence import Evidence, in_words
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.node import Node
-from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.expect import is_dropped_by_policy, is_left_open, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -56,24 +56,13 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
             continue
         names = [n.meta.name for n in without]
         serving = [n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)]
-        dropped = [
-            r
-            for r in ev.from_pod(PathKind.NODE_PORT, port) + ev.from_here(PathKind.NODE_PORT, port)
-            if r.probe.path.node in names
-        ]
-        seen = listed(sorted({r.probe.path.node for r in dropped if r.outcome is Outcome.TIMED_OUT}))
         yield Match(
             subject=service.ref,
             headline=f"{service.name} does not answer at node port {port.node_port} of {listed(names)}: "
             f"no pod of it runs there, and externalTrafficPolicy is Local.",
             message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.name} "
             f"drop what comes to node port {port.node_port}.",
-            evidence=tuple(
-                filter(
-                    None,
-                    [f"without a ready endpoint: {listed(names, 8)}", f"dropped as declared: {seen}" if seen else ""],
-                )
-            ),
+            evidence=tuple(_local_evidence(ev, port, names)),
             fix=(
                 f"send clients to {listed(serving)}, or, if the client's address need not be kept:",
                 ev.kubectl.patch(
@@ -82,6 +71,16 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
             ),
             severity=Severity.INFO if service.type == "LoadBalancer" else None,
         )
+
+
+def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iterator[str]:
+    yield f"without a ready endpoint: {listed(without, 8)}"
+    tried = (*ev.from_pod(PathKind.NODE_PORT, port), *ev.from_here(PathKind.NODE_PORT, port))
+    dropped = sorted({r.probe.path.node for r in tried if is_dropped_by_policy(ev.snapshot, r)})
+    if dropped:
+        yield f"dropped as declared: {listed(dropped)}"
+    if any(is_left_open(ev.snapshot, r) for r in tried):
+        yield "left open: pods are treated as if the policy were Cluster, so what they get from node ports varies"
 
 
 def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:
