@@ -10,6 +10,9 @@ from kubectl_svcprobe.report import PathFacts, Report
 from kubectl_svcprobe.rules.words import listed
 
 HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
+#: What a target keeps of its width, however long a result is.
+TARGET_WIDTH = 32
+
 GOOD = ("answered", "connected")
 
 
@@ -24,10 +27,6 @@ def path_table(paths: Sequence[PathFacts], report: Report, paper: Paper, wide: b
     symbols = ["", *(_symbol(group[0]) for group in groups)]
     for line, symbol in zip(table.splitlines(), symbols, strict=True):
         yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
-
-
-#: What a target keeps of its width, however long a result is.
-TARGET_WIDTH = 34
 
 
 def _fit(rows: list[list[str]], width: int) -> None:
@@ -68,7 +67,7 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     hosts = [path.target.rpartition(":")[0] for path in group]
     if first.kind == "Endpoint":
         names = list(dict.fromkeys(path.subject for path in group))
-        if len(group) > 2:
+        if len(", ".join(names)) > TARGET_WIDTH or len(group) > 2:
             nodes = len({path.node for path in group})
             noun = "pods" if all(path.subject != host for path, host in zip(group, hosts, strict=True)) else "addresses"
             return (

@@ -1,6 +1,17 @@
 """What it means: every rule, in the order in which findings of the same severity are told."""
 
-from kubectl_svcprobe.rules import endpoints, exposure, looked, mixed, names, observed, ports, selection, service
+from kubectl_svcprobe.rules import (
+    endpoints,
+    load_balancers,
+    looked,
+    mixed,
+    names,
+    node_ports,
+    observed,
+    ports,
+    selection,
+    service,
+)
 from kubectl_svcprobe.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -18,12 +29,12 @@ RULES: tuple[Rule, ...] = (
     ports.named_target_port_on_some_pods,
     ports.nothing_listens_on_target_port,
     ports.headless_port_differs,
-    exposure.node_without_local_endpoint,
-    exposure.node_port_fails_on_node,
-    exposure.node_port_unreachable_from_here,
-    exposure.load_balancer_pending,
-    exposure.load_balancer_does_not_answer,
-    exposure.external_ip_does_not_answer,
+    node_ports.node_without_local_endpoint,
+    node_ports.node_port_fails_on_node,
+    node_ports.node_port_unreachable_from_here,
+    load_balancers.load_balancer_pending,
+    load_balancers.load_balancer_does_not_answer,
+    load_balancers.external_ip_does_not_answer,
     names.network_policy_may_exclude_probe,
     names.name_does_not_resolve,
     names.cluster_dns_does_not_answer,

@@ -1,4 +1,4 @@
-"""5xx: the ways in from outside: node ports, load balancers, external addresses."""
+"""5xx, continued: load balancers and external addresses."""
 
 from __future__ import annotations
 
@@ -6,156 +6,14 @@ from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence, in_words
 from kubectl_svcprobe.facts.model import ServicePort
-from kubectl_svcprobe.facts.node import Node
-from kubectl_svcprobe.probe.expect import is_dropped_by_policy, is_left_open, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
-from kubectl_svcprobe.rules.rule import SERVICE_DOC, VIRTUAL_IPS, Match, rule
+from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
 from kubectl_svcprobe.rules.words import listed
 
 #: Seconds for which a load balancer may be without an address before that is worth a warning.
 PROVISIONING = 60.0
-
-
-def _local_only(ev: Evidence) -> bool:
-    return ev.service.external_traffic_policy == "Local"
-
-
-def _has_local(ev: Evidence, node: str, port: ServicePort) -> bool:
-    return any(e.endpoint.node == node for e in ev.snapshot.usable(port))
-
-
-def _nodes_without(ev: Evidence, port: ServicePort) -> list[Node]:
-    return [n for n in ev.snapshot.nodes if n.is_ready and not _has_local(ev, n.meta.name, port)]
-
-
-@rule(
-    "SVC510",
-    "node-without-local-endpoint",
-    Severity.WARNING,
-    reads={"Service", "EndpointSlice", "Node"},
-    source=VIRTUAL_IPS,
-)
-def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
-    """**What.** `externalTrafficPolicy` is `Local`, and some nodes have no endpoint of the Service.
-
-    **Why it matters.** Such a node drops what arrives at the node port, without an answer: the client times out. That is
-    what `Local` means; it keeps the client's address.
-
-    **Known exceptions.** A load balancer that asks the health check node port leaves such nodes out, so for type
-    LoadBalancer this is information only. A request from a node's own pods is treated as if the policy were `Cluster`.
-    """
-    service = ev.snapshot.service
-    if service is None or not _local_only(ev):
-        return
-    for port in service.ports:
-        without = _nodes_without(ev, port)
-        if not port.node_port or not without or not ev.snapshot.usable(port):
-            continue
-        names = [n.meta.name for n in without]
-        serving = [n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)]
-        yield Match(
-            subject=service.ref,
-            headline=f"{service.name} does not answer at node port {port.node_port} of {listed(names)}: "
-            f"no pod of it runs there, and externalTrafficPolicy is Local.",
-            message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.name} "
-            f"drop what comes to node port {port.node_port}.",
-            evidence=tuple(_local_evidence(ev, port, names)),
-            fix=(
-                f"send clients to {listed(serving)}, or, if the client's address need not be kept:",
-                ev.kubectl.patch(
-                    service.namespace, "service", service.name, {"spec": {"externalTrafficPolicy": "Cluster"}}
-                ),
-            ),
-            severity=Severity.INFO if service.type == "LoadBalancer" else None,
-        )
-
-
-def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iterator[str]:
-    yield f"without a ready endpoint: {listed(without, 8)}"
-    tried = (*ev.from_pod(PathKind.NODE_PORT, port), *ev.from_here(PathKind.NODE_PORT, port))
-    dropped = sorted({r.probe.path.node for r in tried if is_dropped_by_policy(ev.snapshot, r)})
-    if dropped:
-        yield f"dropped as declared: {listed(dropped)}"
-    if any(is_left_open(ev.snapshot, r) for r in tried):
-        yield "left open: pods are treated as if the policy were Cluster, so what they get from node ports varies"
-
-
-def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:
-    """Failures at node ports that neither the traffic policy nor this machine's place accounts for."""
-    return [r for r in results if r.outcome.is_bad and not why_expected(ev.snapshot, r, ev.results)]
-
-
-@rule("SVC511", "node-port-fails-on-node", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=VIRTUAL_IPS)
-def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
-    """**What.** The probe pod reaches the endpoints, but not the node port of some node.
-
-    **Why it matters.** A node port is to answer on every node. One that does not has a Service proxy that is stopped or
-    behind, or a firewall between the nodes; with kube-proxy in nftables mode, an address that is not the node's primary
-    one is refused by design.
-
-    **Known exceptions.** Traffic policy `Local` (SVC510), and nodes that are not ready.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        tried = ev.from_pod(PathKind.NODE_PORT, port)
-        failed = [r for r in _unexplained(ev, tried) if r.outcome is not Outcome.INTERMITTENT]
-        if not failed or not any(r.outcome.is_good for r in ev.offered_endpoints(port)):
-            continue
-        nodes = sorted({r.probe.path.node for r in failed})
-        how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
-        where = "any node" if len(nodes) == len({r.probe.path.node for r in tried}) else listed(nodes)
-        yield Match(
-            subject=service.ref,
-            headline=f"{service.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
-            message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; "
-            "the endpoints answer directly.",
-            evidence=tuple(
-                f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}"
-                for r in failed[:5]
-            ),
-            fix=(
-                f"look at the Service proxy of {nodes[0]}, and at firewalls between nodes:",
-                ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={nodes[0]}"),
-            ),
-        )
-
-
-def _vantage(ev: Evidence) -> str:
-    return f"a pod on {ev.probe.node}" if ev.probe and ev.probe.node else "the probe pod"
-
-
-@rule("SVC512", "node-port-unreachable-from-here", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
-def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
-    """**What.** From this machine, some node's port answers and another's does not.
-
-    **Why it matters.** This machine has a way to the nodes, so the silence of one of them is worth a look.
-
-    **Known exceptions.** Where no node at all can be reached from here, nothing is said: clouds do not let node addresses
-    be reached from outside. Traffic policy `Local` (SVC510) and nodes that are not ready are accounted for.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        tried = ev.from_here(PathKind.NODE_PORT, port)
-        failed = [r for r in _unexplained(ev, tried) if r.outcome is not Outcome.INTERMITTENT]
-        if not failed or not any(r.outcome.reached for r in tried):
-            continue
-        nodes = listed(sorted({r.probe.path.node for r in failed}))
-        how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
-        yield Match(
-            subject=service.ref,
-            headline=f"{service.name} does not answer this machine at node port {port.node_port} of {nodes} ({how}); "
-            "other nodes do.",
-            message=f"From this machine, node port {port.node_port} of {nodes}: {how}. Other nodes answer from here.",
-            evidence=tuple(f"{r.probe.path.target}: {r.outcome.value}" for r in failed[:5]),
-            fix=(f"compare the firewall and the Service proxy of {nodes} with those of the nodes that answer",),
-        )
 
 
 @rule("SVC520", "load-balancer-pending", Severity.WARNING, reads={"Service", "Event"}, source=SERVICE_DOC)
