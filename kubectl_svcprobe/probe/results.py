@@ -10,7 +10,6 @@ from statistics import median
 from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
-from kubectl_svcprobe.probe.podspec import SETTLE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,11 @@ class PathResult:
     def http_status(self) -> int:
         """The worst HTTP status that was answered, 0 for none."""
         return max((o.http_status for o in self.observations), default=0)
+
+    @property
+    def failed_only_early(self) -> bool:
+        """Every attempt of the first pod's first second failed, and none of the settled pod's."""
+        return all(o.outcome.is_good == o.is_retry for o in self.ran) and any(o.is_retry for o in self.ran)
 
     @property
     def seconds(self) -> float:
@@ -70,8 +74,6 @@ def _result(probe: Probe, observations: tuple[Observation, ...]) -> PathResult:
 
 def _mixed(ran: Sequence[Observation], bad: Sequence[Observation]) -> str:
     how = " and ".join(dict.fromkeys(o.outcome.value.replace("-", " ") for o in bad))
-    if not any(o.is_retry for o in bad) and all(o in bad for o in ran if not o.is_retry):
-        return f"{how} in the probe pod's first second, fine {SETTLE_SECONDS} s later"
     return f"{len(bad)} of {len(ran)} {how}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.probe.expect import BEYOND_REACH
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts, Report
-from kubectl_svcprobe.rules.words import listed
+from kubectl_svcprobe.rules.words import count, listed
 
 HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
 #: What a target keeps of its width, however long a result is.
@@ -66,18 +66,7 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     port = first.target.rpartition(":")[2]
     hosts = [path.target.rpartition(":")[0] for path in group]
     if first.kind == "Endpoint":
-        names = list(dict.fromkeys(path.subject for path in group))
-        if len(", ".join(names)) > TARGET_WIDTH or len(group) > 2:
-            nodes = len({path.node for path in group})
-            noun = "pods" if all(path.subject != host for path, host in zip(group, hosts, strict=True)) else "addresses"
-            return (
-                f"{len(group)} {noun}"
-                + (f" on {nodes} node{'s' if nodes > 1 else ''}" if first.node else "")
-                + f", port {port}"
-            )
-        return f"{', '.join(names)} " + (
-            f"{hosts[0]}:{port}" if len(group) == 1 and names[0] != hosts[0] else f":{port}"
-        )
+        return _endpoints(group, hosts, port)
     if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:
@@ -85,6 +74,22 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     if first.kind == "DNS":
         return " · ".join(hosts)
     return f"{', '.join(_short(hosts))} :{port}"
+
+
+def _endpoints(group: Sequence[PathFacts], hosts: Sequence[str], port: str) -> str:
+    """Names while they are few and fit, else how many on how many nodes."""
+    names = list(dict.fromkeys(path.subject for path in group))
+    if len(group) == 1:
+        whole = f"{names[0]} {hosts[0]}:{port}"
+        return (
+            group[0].target if names[0] == hosts[0] else whole if len(whole) <= TARGET_WIDTH else f"{names[0]} :{port}"
+        )
+    if len(group) == 2 and len(", ".join(names)) <= TARGET_WIDTH:
+        return f"{', '.join(names)} :{port}"
+    noun = "address" if any(path.subject == host for path, host in zip(group, hosts, strict=True)) else "pod"
+    nodes = {path.node for path in group if path.node}
+    where = f" on {count(len(nodes), 'node')}" if nodes else ""
+    return f"{count(len(group), noun)}{where}, port {port}"
 
 
 def _short(hosts: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.podspec import SETTLE_SECONDS
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.observed import VERBS
@@ -134,7 +135,7 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     progress, a full connection table.
 
     **Known exceptions.** A new pod's first second may fail where the network plug-in is still setting it up; that is said
-    in the detail, and then it is no fault of the Service.
+    said, and then it is no fault of the Service.
     """
     service = ev.snapshot.service
     if service is None:
@@ -146,15 +147,16 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
         and r.probe.path.kind is not PathKind.CONTROL
         and not why_expected(ev.snapshot, r, ev.results)
     ]
-    early = [r for r in mixed if "first second" in r.detail]
     if not mixed:
         return
+    is_early = all(r.failed_only_early for r in mixed)
+    when = f"failed in the probe pod's first second, fine {SETTLE_SECONDS} s later" if is_early else mixed[0].detail
     paths = listed(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed)
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} answers, but not every time: {paths} ({mixed[0].detail}).",
+        headline=f"{service.name} answers, but not every time: {paths} ({when}).",
         message=f"{paths} answered some requests and failed others.",
         evidence=tuple(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
         fix=(ev.kubectl.svcprobe(service.namespace, service.name),),
-        severity=Severity.INFO if len(early) == len(mixed) else None,
+        severity=Severity.INFO if is_early else None,
     )

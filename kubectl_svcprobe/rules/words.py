@@ -8,10 +8,11 @@ from kubectl_svcprobe.facts.model import ServicePort
 
 
 def count(number: int, noun: str) -> str:
-    """`1 pod`, `3 pods`, `2 copies`."""
+    """`1 pod`, `3 pods`, `2 policies`, `2 addresses`."""
     if number == 1:
         return f"1 {noun}"
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    endings = {"y": f"{noun[:-1]}ies", "s": f"{noun}es"}
+    plural = endings.get(noun[-1], f"{noun}s")
     return f"{number:,} {plural}"
 
 
