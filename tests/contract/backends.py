@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from kubectl_svcprobe.access.kubeconfig import Access, load
 from kubectl_svcprobe.access.resources import NAMESPACES, Resource
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import NotFound
-from tests.contract.real_api import RealApi, entered
+from tests.contract.real_api import entered
 from tests.fake_cluster import KNOWN, FakeCluster
+from tests.lab import Lab
 
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
@@ -39,10 +39,10 @@ def fake_backend() -> Iterator[Backend]:
 
 
 @contextlib.contextmanager
-def real_backend(api: RealApi) -> Iterator[Backend]:
-    administrator = load(str(api.kubeconfig), None, os.environ)
+def real_backend(lab: Lab) -> Iterator[Backend]:
+    administrator = load(str(lab.kubeconfig), None, {})
     namespace = f"contract-{secrets.token_hex(4)}"
-    with entered(api.network), _connected(administrator) as cluster:
+    with entered(lab.network), _connected(administrator) as cluster:
         cluster.create(NAMESPACES, None, {"metadata": {"name": namespace}})
         try:
             token = _token(cluster, namespace)

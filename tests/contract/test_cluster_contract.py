@@ -14,7 +14,6 @@ from kubectl_svcprobe.access.resources import ENDPOINT_SLICES, EVENTS, PODS, SER
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import ApiError, Conflict, Forbidden, NotFound
 from tests.contract.backends import Backend, fake_backend, real_backend
-from tests.contract.real_api import find_api
 
 ROUTES = Resource("not-served.example", "v1", "routes", "Route")
 
@@ -25,10 +24,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         with fake_backend() as backend:
             yield backend
         return
-    api = find_api()
-    if api is None:
-        pytest.skip("no API server: LAB_KUBECONFIG is not set")
-    with real_backend(api) as backend:
+    with real_backend(request.getfixturevalue("api_lab")) as backend:
         yield backend
 
 
