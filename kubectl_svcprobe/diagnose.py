@@ -82,4 +82,9 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence) -> str:
     if untried:
         left = listed(f"{port.port}/{port.protocol}" for port in untried)
         return f"{name} works on every path that could be tried; {left} could not."
+    down = [n.meta.name for n in evidence.snapshot.nodes if not n.is_ready and any(p.node_port for p in service.ports)]
+    if down:
+        return (
+            f"{name} works on every path that was tried; {listed(down)} {'is' if len(down) == 1 else 'are'} not ready."
+        )
     return f"{name} works: every path it offers answers."

@@ -40,6 +40,11 @@ class Evidence:
         controls = [r for r in tried if r.probe.path.kind is PathKind.CONTROL]
         return not controls or any(r.outcome.reached or r.outcome is Outcome.INTERMITTENT for r in tried)
 
+    def another_node(self, node: str) -> str:
+        """A node that is ready and not this one, to try from next; `OTHER-NODE` where none is known."""
+        others = sorted(n.meta.name for n in self.snapshot.nodes if n.is_ready and n.meta.name != node)
+        return others[0] if others else "OTHER-NODE"
+
     def from_pod(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
         """Results of the probe pod that say something; none at all from a pod that reaches nothing."""
         if kind is not PathKind.CONTROL and not self.vantage_is_sound:

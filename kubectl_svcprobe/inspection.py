@@ -107,8 +107,11 @@ class Inspector:
             return Evidence(snapshot, plan, kubectl=self.kubectl)
         options = self.pod_options(snapshot, plan)
         run = self._run_pod(probes, options)
+        if run.is_ignored and not options.node:
+            self.say(f"{run.node} does not take up the probe pod: trying another node")
+            run = self._run_pod(probes, replace(options, name=new_pod_name(), avoided_node=run.node))
         observations, resolv_conf = _read(run, probes)
-        results = join(probes, observations)
+        results = join(probes, observations, "the probe pod did not run" if run.problem else "")
         is_expected = lambda result: bool(why_expected(snapshot, result, results))  # noqa: E731
         again = () if run.problem or plan.settle else to_confirm(results, is_expected)
         if again:

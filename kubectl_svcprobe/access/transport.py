@@ -52,12 +52,7 @@ class Transport:
     def content(self, method: str, path: str, query: Query | None = None, body: Object | None = None) -> bytes:
         """The whole answer; `ApiError` if the status is not 2xx."""
         request = self._request(method, path, query or [], body)
-        response = self._call(request, self._read_timeout)
-        content = self._read(response)
-        self._note(request, response, len(content))
-        if not _succeeded(response):
-            raise wire.refusal(response.status, content)
-        return content
+        return self._content(request, self._call(request, self._read_timeout))
 
     def stream(self, path: str, query: Query, timeout: float) -> Generator[bytes, None, None]:
         """The answer in pieces, each as it arrives, until it ends or is silent for `timeout` seconds.
@@ -68,7 +63,7 @@ class Transport:
         response = self._call(request, timeout)
         try:
             if not _succeeded(response):
-                raise wire.refusal(response.status, self._read(response))
+                self._content(request, response)
             self._note(request, response, 0)
             yield from _pieces(response)
         finally:
@@ -97,9 +92,13 @@ class Transport:
                 self.warnings.append(text)
         return response
 
-    def _read(self, response: Any) -> bytes:
+    def _content(self, request: Any, response: Any) -> bytes:
         with self._explained():
-            return bytes(response.read())
+            content = bytes(response.read())
+        self._note(request, response, len(content))
+        if not _succeeded(response):
+            raise wire.refusal(response.status, _without_credentials(content, request))
+        return content
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -114,6 +113,12 @@ class Transport:
         if self._on_request:
             method, url = request[0], request[1]
             self._on_request(method, url.removeprefix(self._server), response.status, size)
+
+
+def _without_credentials(content: bytes, request: Any) -> bytes:
+    """A refusal as it may be shown: some gateways answer with a page that repeats the request's headers."""
+    credentials = request[2].get("Authorization", "").partition(" ")[2]
+    return content.replace(credentials.encode(), b"***") if credentials else content
 
 
 def _succeeded(response: Any) -> bool:

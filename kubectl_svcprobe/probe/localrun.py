@@ -89,7 +89,7 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
 _BY_CAUSE: tuple[tuple[type[BaseException], Outcome, str], ...] = (
     (ConnectionRefusedError, Outcome.REFUSED, ""),
     (ConnectionResetError, Outcome.RESET, "reset the connection"),
-    (socket.gaierror, Outcome.DNS_FAILED, "no such name"),
+    (socket.gaierror, Outcome.DNS_FAILED, "does not resolve"),
     (TimeoutError, Outcome.TIMED_OUT, ""),
 )
 

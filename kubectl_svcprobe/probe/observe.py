@@ -160,7 +160,7 @@ def _before_connect(code: int, message: str, seconds: float) -> tuple[Outcome, s
     if code == 28 and "resolv" in message.lower():
         return Outcome.DNS_FAILED, "the name server did not answer"
     if code == 6:
-        return Outcome.DNS_FAILED, "no such name"
+        return Outcome.DNS_FAILED, "does not resolve"
     if code == 7 and seconds > _REFUSAL_IS_FASTER_THAN:
         return Outcome.UNREACHABLE, "no route"
     return _BEFORE_CONNECT[code], ""

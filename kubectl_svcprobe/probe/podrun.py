@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kubectl_svcprobe.access.resources import EVENTS, PODS
@@ -33,8 +33,11 @@ HOPELESS = frozenset(
 #: Seconds for which a pod may be unschedulable before that is the answer.
 UNSCHEDULABLE_SECONDS = 3.0
 
+#: Seconds for which a node may be silent about a pod that is meant for it: a kubelet reports in less than one.
+IGNORED_SECONDS = 8.0
+
 #: Seconds of silence after which the pod's events are asked what goes on.
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 4.0
 
 #: Bounds for removing the pod: tries, seconds between them, and seconds after which no other is made.
 REMOVAL_TRIES = 4
@@ -46,7 +49,11 @@ LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
 @dataclass
 class PodRun:
-    """What came of the pod. `problem` is why there is no (whole) answer; `leftover` is why the pod may still be there."""
+    """What came of the pod.
+
+    `problem` is why there is no (whole) answer, `leftover` why the pod may still be there, and `is_ignored` is set where
+    the node that was chosen for it never took notice.
+    """
 
     name: str
     node: str = ""
@@ -54,7 +61,7 @@ class PodRun:
     log: bytes = b""
     problem: str = ""
     leftover: str = ""
-    warnings: list[str] = field(default_factory=list)
+    is_ignored: bool = False
     seconds: float = 0.0
 
 
@@ -75,6 +82,11 @@ class _Life:
         self.version = str(metadata.get("resourceVersion") or "")
         self.pod = Pod.from_json(obj)
         return self.pod
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether a kubelet has reported anything of it."""
+        return self.pod is not None and bool(self.pod.statuses)
 
     def ended(self) -> ContainerStatus | None:
         """The probe container's state once it has ended. The pod's own phase says so more than a second later."""
@@ -108,6 +120,7 @@ def run(
             result.problem = str(error)
         finally:
             result.node = life.pod.node if life.pod else ""
+            result.is_ignored = bool(result.problem and result.node and not life.is_acknowledged)
             if life.exists and not (keep and not result.problem):
                 say(f"removing probe pod {life.namespace}/{life.name}")
                 result.leftover = _remove(cluster, life)
@@ -178,6 +191,10 @@ class _Patience:
         if latest:
             self._say(f"probe pod {self._life.name}: {latest}")
         pod = self._life.pod
+        if pod and pod.node and not self._life.is_acknowledged and self.exceeds(IGNORED_SECONDS):
+            raise ProbePodError(
+                f"{pod.node} took no notice of the probe pod for {IGNORED_SECONDS:.0f} s: is its kubelet up?"
+            )
         is_running = pod is not None and any(s.state == "running" for s in pod.statuses)
         if self.exceeds(START_SECONDS * (2 if is_running else 1)):
             raise ProbePodError(
@@ -241,8 +258,8 @@ def _what_went_wrong(life: _Life, log: bytes) -> str:
 
 def _remove(cluster: ClusterApi, life: _Life) -> str:
     """Delete the pod; empty on success, else why it may still be there. Bounded in tries, so a dead server is no trap."""
-    # Where the container has ended there is nothing to be graceful about, and the pod is gone at once.
-    grace = 0 if life.ended() else 1
+    # Where the container has ended, or never was, there is nothing to be graceful about, and the pod is gone at once.
+    grace = 0 if life.ended() or not life.is_acknowledged else 1
     reason = ""
     started = time.monotonic()
     for attempt in range(REMOVAL_TRIES):

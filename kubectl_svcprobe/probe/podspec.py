@@ -53,6 +53,7 @@ class PodOptions:
     image: str = DEFAULT_IMAGE
     node: str = ""
     preferred_nodes: tuple[str, ...] = ()
+    avoided_node: str = ""
     settle: bool = False
     keep: bool = False
     user_id: int | None = 65532
@@ -118,15 +119,18 @@ def _affinity(options: PodOptions) -> dict[str, Any]:
     if options.node:
         required = {"nodeSelectorTerms": [_is_node(options.node)]}
         return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    if options.avoided_node:
+        required = {"nodeSelectorTerms": [_is_node(options.avoided_node, "NotIn")]}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     if options.preferred_nodes:
         preferred = [{"weight": 100, "preference": _is_node(name)} for name in options.preferred_nodes[:MAX_PREFERRED]]
         return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
     return {}
 
 
-def _is_node(name: str) -> dict[str, Any]:
+def _is_node(name: str, operator: str = "In") -> dict[str, Any]:
     """A node selector term; `matchFields` takes one value only."""
-    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+    return {"matchFields": [{"key": "metadata.name", "operator": operator, "values": [name]}]}
 
 
 def deadline(probes: tuple[Probe, ...], options: PodOptions) -> int:

@@ -47,18 +47,19 @@ class PathResult:
         return median(o.seconds for o in self.good) if self.good else 0.0
 
 
-def join(probes: Iterable[Probe], observations: Sequence[Observation]) -> tuple[PathResult, ...]:
-    """One result a probe, in the probes' order."""
+def join(probes: Iterable[Probe], observations: Sequence[Observation], why_missing: str = "") -> tuple[PathResult, ...]:
+    """One result a probe, in the probes' order; `why_missing` is said of those that nothing came back about."""
     by_probe: dict[int, list[Observation]] = {}
     for observation in observations:
         by_probe.setdefault(observation.probe_id, []).append(observation)
-    return tuple(_result(probe, tuple(by_probe.get(probe.id, ()))) for probe in probes)
+    reason = why_missing or "nothing came back about it"
+    return tuple(_result(probe, tuple(by_probe.get(probe.id, ())), reason) for probe in probes)
 
 
-def _result(probe: Probe, observations: tuple[Observation, ...]) -> PathResult:
+def _result(probe: Probe, observations: tuple[Observation, ...], why_missing: str) -> PathResult:
     ran = [o for o in observations if o.outcome is not Outcome.NOT_RUN]
     if not ran:
-        detail = observations[0].detail if observations else "no answer about it came back"
+        detail = observations[0].detail if observations else why_missing
         return PathResult(probe, observations, Outcome.NOT_RUN, detail)
     bad = [o for o in ran if o.outcome.is_bad]
     if not bad:

@@ -100,6 +100,6 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
         evidence=tuple(evidence),
         fix=(
             "try from another node:",
-            ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", "OTHER-NODE"),
+            ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", ev.another_node(node)),
         ),
     )

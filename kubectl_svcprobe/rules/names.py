@@ -96,7 +96,7 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     by_address = any(r.outcome.reached for r in (*ev.from_pod(PathKind.CLUSTER_IP), *ev.from_pod(PathKind.ENDPOINT)))
     servers = listed(name_servers(ev.resolv_conf)) or "the name server"
     egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
-    evidence = [f"name server {servers}: {failed[0].detail or 'no answer'}"]
+    evidence = [f"asked name server {servers}, as the pod's resolv.conf says"]
     if egress:
         evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
     yield Match(

@@ -85,7 +85,14 @@ def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResu
     return [r for r in results if r.outcome.is_bad and not why_expected(ev.snapshot, r, ev.results)]
 
 
-@rule("SVC511", "node-port-fails-on-node", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=VIRTUAL_IPS)
+@rule(
+    "SVC511",
+    "node-port-fails-on-node",
+    Severity.ERROR,
+    reads={"Service", "EndpointSlice"},
+    explains=("SVC512",),
+    source=VIRTUAL_IPS,
+)
 def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
     """**What.** The probe pod reaches the endpoints, but not the node port of some node.
 

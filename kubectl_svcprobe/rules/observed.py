@@ -69,7 +69,7 @@ def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
             fix=(
                 ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}"),
                 f"shows the pods of the Service proxy on {node}, if it runs as pods; whether other nodes are hit too:",
-                ev.kubectl.svcprobe(service.namespace, service.name, "--node", "OTHER-NODE"),
+                ev.kubectl.svcprobe(service.namespace, service.name, "--node", ev.another_node(node)),
             ),
         )
 
