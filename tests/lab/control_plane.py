@@ -75,6 +75,8 @@ def controller_manager_command(layout: Layout, settings: Settings) -> list[str |
         f"--cluster-signing-key-file={pki}/ca.key",
         "--allocate-node-cidrs=false",
         "--leader-elect=false",
+        "--kube-api-qps=500",  # with the default of 20 its controllers take five seconds to start
+        "--kube-api-burst=1000",
         "--node-monitor-grace-period=10s",
         "--node-monitor-period=1s",
         *([] if settings.nodes else [f"--controllers={WITHOUT_NODES}"]),

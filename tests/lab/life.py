@@ -20,6 +20,8 @@ from . import cgroups, workstation
 from .layout import CHECKOUT, PACKAGE, LabError, Layout, minimal_environment
 from .progress import Progress
 
+_started: dict[Path, subprocess.Popen[bytes]] = {}  # by this process, which therefore has to take note of their end
+
 
 class NotRunningError(LabError):
     pass
@@ -102,10 +104,14 @@ def launch(layout: Layout, progress: Progress) -> None:
             progress.line(event.get("step") or f"ready after {event['seconds']:.1f} s")
             if event.get("ready"):
                 process.stdout.close()
+                _started[layout.home] = process
                 return
         raise LabError(f"the lab ended while it started; the end of {log}:\n{log.read_text()[-1500:]}")
     except BaseException:
-        process.kill()  # and with it, by --kill-child, all of the lab
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        for first_of_lab in children.split():
+            end(int(first_of_lab))
+        process.kill()
         process.wait()
         cgroups.remove(layout.identity)
         raise
@@ -121,6 +127,11 @@ def stop(layout: Layout) -> None:
         remove_remains(layout, keep=False)
 
 
+def forget(layout: Layout) -> None:
+    if process := _started.pop(layout.home, None):
+        process.wait(30)
+
+
 def end(process: int) -> None:
     """And return once it has ended; ending a lab's first process ends all others before it."""
     with contextlib.suppress(ProcessLookupError):
@@ -134,10 +145,10 @@ def end(process: int) -> None:
 
 def remove_remains(layout: Layout, keep: bool) -> None:
     """The lab's files and cgroups and nothing else; with `keep`, its (empty) home stays."""
-    entries = sorted(
-        layout.home.iterdir(), key=lambda entry: entry == layout.settings_file
-    )  # that one last: it is the mark
-    if entries and entries[-1] != layout.settings_file:
+    forget(layout)
+    mark = layout.settings_file  # goes last
+    entries = sorted(layout.home.iterdir(), key=lambda entry: entry == mark)
+    if entries and entries[-1] != mark:
         raise LabError(f"{layout.home} is no lab's home, and not empty")
     for process in workstation.processes(layout):
         end(process)

@@ -14,6 +14,7 @@ from .layout import (
     API_ADDRESS,
     OUTSIDE_ADDRESS,
     POD_NET,
+    SERVICE_NET,
     WORKSTATION_ADDRESS,
     LabError,
     minimal_environment,
@@ -93,9 +94,12 @@ def make_network(nodes: Sequence[str]) -> None:
 
 
 def connect_node(node: str, nodes: Sequence[str]) -> None:
-    """A node routes pods of other nodes to these, and everything else to the control plane, as to a gateway."""
+    """A node routes pods of other nodes to these, and nothing else anywhere.
+
+    The addresses of Services need a route too, for what the node itself sends: kube-proxy changes them after that.
+    """
     others = [f"{POD_NET}.{node_index(other)}.0/24 via {node_address(other)}" for other in nodes if other != node]
-    connect(node, node_address(node), [*others, f"default via {API_ADDRESS}"])
+    connect(node, node_address(node), [*others, f"{SERVICE_NET} via {API_ADDRESS}", "unreachable default"])
 
 
 def disconnect_node(node: str) -> None:

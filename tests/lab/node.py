@@ -17,8 +17,10 @@ from . import cgroups, network, pki
 from .layout import (
     AGNHOST_IMAGE,
     DNS_ADDRESS,
+    NODE_NET,
     PACKAGE,
     POD_NET,
+    SERVICE_NET,
     LabError,
     Layout,
     Settings,
@@ -62,9 +64,13 @@ KERNEL_SETTINGS = {
 
 
 def cni_configuration(node: str) -> dict[str, Any]:
-    """Every packet of a pod is routed by its node, none bridged: policies and rules see all of them."""
+    """Every packet of a pod is routed by its node, none bridged: policies and rules see all of them.
+
+    A pod has a route to all there is instead of a default route: what is nowhere fails in the pod itself, at once.
+    """
     subnet = f"{POD_NET}.{node_index(node)}.0/24"
-    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    routes = [{"dst": net} for net in (f"{POD_NET}.0.0/16", SERVICE_NET, f"{NODE_NET}.0/24")]
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": routes}
     return {
         "cniVersion": "0.4.0",
         "name": "pods",

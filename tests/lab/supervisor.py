@@ -79,7 +79,7 @@ class Supervisor:
         addons.install_coredns(self.kubectl)
         balancer = pool.submit(self.balancer.switch, self.settings.load_balancer)
         self.await_nodes([*self.nodes])
-        self.report(step=f"{len(self.nodes)} nodes Ready")
+        self.report(step=f"nodes Ready: {len(self.nodes)}")
         addons.await_available(self.api, "kube-system", "coredns")
         self.report(step="CoreDNS available")
         balancer.result()
