@@ -36,7 +36,14 @@ def _finding(rule: Rule, match: Match) -> Finding:
         message=match.message,
         evidence=match.evidence,
         fix=match.fix,
+        brief=match.brief or _brief(match),
     )
+
+
+def _brief(match: Match) -> str:
+    """The headline without the name in front, which a list has already, and without what a list cannot stress."""
+    text = match.headline.removeprefix(match.subject.name).lstrip(": ")
+    return text.removeprefix("is down for everyone: ").rstrip(".")
 
 
 def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:

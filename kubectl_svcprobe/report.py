@@ -181,7 +181,10 @@ class PathFacts:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a rule found. `fix` are lines: commands begin with `kubectl` or `curl`, all else is prose."""
+    """Something that a rule found.
+
+    `fix` are lines: commands begin with `kubectl` or `curl`, all else is prose. `brief` is for a line of a list.
+    """
 
     code: str
     name: str
@@ -191,6 +194,7 @@ class Finding:
     message: str
     evidence: tuple[str, ...]
     fix: tuple[str, ...]
+    brief: str = ""
     consequences: tuple[str, ...] = ()
 
 

@@ -43,15 +43,9 @@ def _row(report: Report) -> list[str]:
     addresses = {e.address for e in report.endpoints}
     ready = {e.address for e in report.endpoints if e.ready and e.port}
     symbol = SYMBOLS[report.verdict]
-    state = symbol if report.verdict is Verdict.OK else f"{symbol} {_short(report)}"
+    state = symbol if report.verdict is Verdict.OK or not report.findings else f"{symbol} {report.findings[0].brief}"
     endpoints = "" if service.type == "ExternalName" else f"{len(ready)}/{len(addresses)}"
     return [service.name, service.type, address(service), ports or "<none>", endpoints or "<none>", state]
-
-
-def _short(report: Report) -> str:
-    """The headline without the name in front, which the row has already."""
-    text = report.summary.removeprefix(report.service.name).lstrip(": ")
-    return text.removeprefix("is down for everyone: ")
 
 
 def address(service: ServiceFacts) -> str:

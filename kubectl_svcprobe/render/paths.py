@@ -13,28 +13,45 @@ HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
 #: What a target keeps of its width, however long a result is.
 TARGET_WIDTH = 32
 
+#: Columns below which the vantage is no column.
+NARROW = 80
+
 GOOD = ("answered", "connected")
 
 
 def path_table(paths: Sequence[PathFacts], report: Report, paper: Paper, wide: bool) -> Iterator[str]:
-    """The rows, aligned, no wider than the paper: what has to give is the target."""
+    """The rows, aligned, no wider than the paper; narrow paper has a table for each vantage instead of a column."""
+    if paper.width >= NARROW:
+        yield from _table(paths, HEADERS, report, paper, wide)
+        return
+    for vantage in dict.fromkeys(path.vantage for path in paths):
+        from_there = [path for path in paths if path.vantage == vantage]
+        yield f"From {_vantage(from_there[0], report)}:"
+        yield from _table(from_there, HEADERS[:-1], report, paper, wide)
+
+
+def _table(
+    paths: Sequence[PathFacts], headers: tuple[str, ...], report: Report, paper: Paper, wide: bool
+) -> Iterator[str]:
     from tabulate import tabulate
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
-    rows = [[_kind(g[0]), _target(g, wide), _result(g[0]), _time(g), _vantage(g[0], report)] for g in groups]
-    _fit(rows, paper.width)
-    table = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True).replace("  \n", "\n")
+    cells = [[_kind(g[0]), _target(g, wide), _result(g[0]), _time(g), _vantage(g[0], report)] for g in groups]
+    rows = [row[: len(headers)] for row in cells]
+    if not wide:
+        _fit(rows, headers, paper.width)
+    table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True)
     symbols = ["", *(_symbol(group[0]) for group in groups)]
     for line, symbol in zip(table.splitlines(), symbols, strict=True):
         yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
 
 
-def _fit(rows: list[list[str]], width: int) -> None:
+def _fit(rows: list[list[str]], headers: tuple[str, ...], width: int) -> None:
     """Cut targets in their middle and results at their end, so that the table is no wider than the paper."""
-    target, result = (max(len(row[i]) for row in rows) for i in (1, 2))
-    taken = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in (0, 3, 4)) + 4 * 2
-    target = min(target, max(width - taken - result, min(target, TARGET_WIDTH)))
-    result = max(width - taken - target, len(HEADERS[2]))
+    widths = [max(len(row[i]) for row in [list(headers), *rows]) for i in range(len(headers))]
+    taken = sum(widths) - widths[1] - widths[2] + 2 * (len(headers) - 1)
+    target = min(widths[1], max(width - taken - widths[2], min(widths[1], TARGET_WIDTH if width >= NARROW else 20)))
+    result = max(width - taken - target, len(headers[2]))
     for row in rows:
         row[1], row[2] = cut(row[1], target), ended(row[2], result)
 
@@ -66,11 +83,11 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     port = first.target.rpartition(":")[2]
     hosts = [path.target.rpartition(":")[0] for path in group]
     if first.kind == "Endpoint":
-        return _endpoints(group, hosts, port)
+        return f"{first.subject} {first.target}" if wide else _endpoints(group, hosts, port)
     if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:
-        return first.target
+        return f"{first.target} ({first.subject})" if wide and first.subject else first.target
     if first.kind == "DNS":
         return " · ".join(hosts)
     return f"{', '.join(_short(hosts))} :{port}"

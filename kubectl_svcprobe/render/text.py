@@ -195,7 +195,8 @@ def _closing(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     untried = [path for path in report.paths if path.outcome == "not-run"]
     by_reason: dict[str, list[str]] = {}
     for path in untried:
-        what = f"{path.kind} {path.target}" if wide or path.target == "<pending>" else path.kind
+        kind = "Endpoints" if path.kind == "Endpoint" else path.kind
+        what = f"{kind} {path.target}" if wide or path.target == "<pending>" else kind
         from_here = " from this machine" if path.vantage == "this machine" else ""
         by_reason.setdefault(path.detail, []).append(what + from_here)
     if by_reason:

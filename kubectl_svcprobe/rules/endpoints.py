@@ -83,6 +83,7 @@ def no_pod_ready(ev: Evidence) -> Iterator[Match]:
         f"so nothing is behind {service.name}." + (" They were created less than 30 s ago." if is_starting else ""),
         evidence=tuple(reasons),
         fix=(_describe(ev, pods[0]),),
+        brief=f"no pod ready: {first}",
     )
 
 
@@ -109,6 +110,7 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
         + ("is not ready and gets no traffic." if len(unready) == 1 else "are not ready and get no traffic."),
         evidence=tuple(_reasons(ev, unready)),
         fix=(_describe(ev, unready[0]),),
+        brief=f"{len(unready)} of {count(len(pods), 'pod')} not ready: {why_not_ready(unready[0], ev.snapshot)}",
         severity=Severity.INFO if is_rollout else None,
     )
 

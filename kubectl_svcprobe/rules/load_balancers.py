@@ -45,6 +45,7 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
         message=_why_pending(ev, [e.message for e in warnings], bool(events)),
         evidence=tuple(_pending_evidence(ev, age)),
         fix=tuple(_pending_fixes(ev, bool(warnings))),
+        brief=f"no external address for {in_words(age)}",
         severity=Severity.INFO if age < PROVISIONING and not warnings else None,
     )
 

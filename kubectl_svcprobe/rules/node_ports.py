@@ -67,6 +67,7 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
                 ),
             ),
             severity=Severity.INFO if service.type == "LoadBalancer" else None,
+            brief=f"node port {port.node_port} is dropped on {listed(names)} (externalTrafficPolicy: Local)",
         )
 
 

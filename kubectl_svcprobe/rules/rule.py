@@ -13,7 +13,11 @@ from kubectl_svcprobe.report import Severity
 
 @dataclass(frozen=True)
 class Match:
-    """One occurrence. `headline` is the verdict's sentence, should this be the worst; `severity` overrides the rule's."""
+    """One occurrence.
+
+    `headline` is the verdict's sentence, should this be the worst; `brief` says it in a line of a list, after the name;
+    `severity` overrides the rule's.
+    """
 
     subject: ObjectRef
     headline: str
@@ -21,6 +25,7 @@ class Match:
     evidence: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     severity: Severity | None = None
+    brief: str = ""
 
 
 Check = Callable[[Evidence], Iterator[Match]]

@@ -206,6 +206,7 @@ def selectorless_without_endpoints(ev: Evidence) -> Iterator[Match]:
             if ev.snapshot.slices
             else "There is none."
         ),
+        brief="no selector, and no EndpointSlice with an address",
         fix=(
             "if it is meant for pods of this namespace, give it their labels as selector:",
             ev.kubectl(namespace, "get", "pods", "--show-labels"),
