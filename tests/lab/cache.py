@@ -9,12 +9,16 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from . import build, images
 from .layout import PACKAGE, LabError, cache_root
 from .progress import Progress
+
+KEPT = 14 * 24 * 3600.0  # seconds since a lab last used what another state of the sources was built into
 
 
 def digest(*parts: bytes) -> str:
@@ -84,10 +88,31 @@ def make_image_store(target: Path, progress: Progress) -> None:
     shutil.rmtree(archives)
 
 
+def used_by_us(programs: Path) -> IO[str]:
+    """Holds a build as long as the file stays open."""
+    mark = (programs.parent / "in-use").open("w")
+    fcntl.flock(mark, fcntl.LOCK_SH)
+    os.utime(mark.fileno())
+    return mark
+
+
+def remove_old(kept: Path) -> None:
+    """Builds that nobody has used for long and nobody uses now."""
+    for other in cache_root().iterdir():
+        if other == kept or not (other / "bin").is_dir():
+            continue
+        with (other / "in-use").open("a") as mark, contextlib.suppress(BlockingIOError):
+            last = max(os.fstat(mark.fileno()).st_mtime, (other / "bin").stat().st_mtime)
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - last > KEPT:
+                shutil.rmtree(other)
+
+
 def image_store(progress: Progress) -> Path:
     if os.geteuid():
         raise LabError("the image store needs root")
     home = programs(progress).parent
+    remove_old(home)
     store = complete(home / f"images-{images_key()}", make_image_store, progress) / "store"
     for other in home.glob("images-*"):  # a running lab has links of its own to what it uses
         if other.is_dir() and other != store.parent and other.suffix not in (".unfinished", ".lock"):

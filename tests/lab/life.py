@@ -54,6 +54,9 @@ def connect(layout: Layout) -> socket.socket:
             client.connect(f"/proc/self/fd/{directory}/{layout.control_socket.name}")
         finally:
             os.close(directory)
+    except PermissionError as error:
+        client.close()
+        raise LabError(f"the lab in {layout.home} is root's") from error
     except OSError as error:
         client.close()
         raise NotRunningError(f"no lab runs in {layout.home}; start one: python -m tests.lab up") from error

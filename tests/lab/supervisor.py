@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from . import addons, control_plane, network, pki
+from . import addons, cache, control_plane, network, pki
 from .api import Api, condition
 from .component import Component
 from .faults import Faults
@@ -179,7 +179,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
 def main() -> None:
     supervisor = Supervisor(Path(sys.argv[1]))
-    with listening(supervisor.layout.control_socket) as listener:
+    with cache.used_by_us(supervisor.programs), listening(supervisor.layout.control_socket) as listener:
         try:
             supervisor.start()
         except LabError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -66,6 +67,21 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="compile error"):
         cache.complete(tmp_path / "bin", fail, silent())
     assert [entry.name for entry in tmp_path.iterdir()] == ["bin.lock"]
+
+
+def test_builds_nobody_uses_any_more_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "cache_root", lambda: tmp_path)
+    for name in ("present", "recent", "running", "old"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+    (tmp_path / "labs").mkdir()
+    with cache.used_by_us(tmp_path / "running" / "bin") as mark:
+        for name in ("running", "old"):
+            (tmp_path / name / "in-use").touch()
+            for used in ("bin", "in-use"):
+                os.utime(tmp_path / name / used, (0, 0))
+        cache.remove_old(tmp_path / "present")
+        assert not mark.closed
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["labs", "present", "recent", "running"]
 
 
 def test_a_build_shows_that_it_lives_even_where_nobody_watches_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
