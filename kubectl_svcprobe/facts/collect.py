@@ -69,6 +69,14 @@ class Reader:
 
         return self.pool.submit(read)
 
+    def refused(self, kind: str) -> bool:
+        """Whether a list of this kind failed."""
+        return any(unread.kind == kind for unread in self.unread)
+
+    def account(self) -> tuple[Unread, ...]:
+        """What could not be read, each once, by name."""
+        return tuple({unread.what: unread for unread in sorted(self.unread, key=lambda u: u.what)}.values())
+
     def service(self, namespace: str, name: str) -> Future[Service | None]:
         """Start reading one Service; None where it does not exist."""
 
@@ -150,14 +158,14 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
             pods=pods,
         )
         snapshot = _look_closer(reader, snapshot)
-        return replace(snapshot, unread=tuple(sorted(reader.unread, key=lambda u: u.what)))
+        return replace(snapshot, unread=reader.account())
 
 
 def _look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
     """The third round: what explains a Service that is missing, that selects nothing, or whose pods are not ready."""
     if snapshot.service is None:
         return _look_for_name(reader, snapshot)
-    if snapshot.service.selector and not snapshot.pods:
+    if snapshot.service.selector and not snapshot.pods and not reader.refused("Pod"):
         return _look_for_labels(reader, snapshot)
     if any(not pod.is_ready and not pod.is_finished for pod in snapshot.pods):
         events = reader.read_all(
@@ -221,7 +229,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             workloads=tuple(w for found in workloads for w in found.result()),
             pod_events=pod_events.result(),
         )
-        everything = replace(everything, unread=tuple(sorted(reader.unread, key=lambda u: u.what)))
+        everything = replace(everything, unread=reader.account())
     return [_part(everything, service) for service in sorted(services, key=lambda s: s.meta.name)]
 
 

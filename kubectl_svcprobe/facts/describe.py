@@ -147,7 +147,9 @@ def node_facts(snapshot: Snapshot) -> tuple[NodeFacts, ...]:
     """The nodes, where the Service has node ports."""
     if not snapshot.service or not any(port.node_port for port in snapshot.service.ports):
         return ()
-    return tuple(NodeFacts(n.meta.name, n.is_ready, n.ips("InternalIP"), n.ips("ExternalIP")) for n in snapshot.nodes)
+    return tuple(
+        NodeFacts(n.meta.name, n.is_ready, n.ips("InternalIP"), n.ips("ExternalIP")) for n in snapshot.known_nodes()
+    )
 
 
 def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbePlan) -> tuple[PathFacts, ...]:

@@ -28,9 +28,9 @@ class Node:
 
     @property
     def is_ready(self) -> bool:
-        """Its kubelet reports, and reports well."""
+        """Nothing is known against it: its kubelet reports well, or its condition is not known at all."""
         ready = self.conditions.get("Ready")
-        return ready is not None and ready.status == "True"
+        return ready is None or ready.status == "True"
 
     def ips(self, kind: str) -> tuple[str, ...]:
         """The addresses of one type."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
-from kubectl_svcprobe.facts.model import Service, ServicePort
-from kubectl_svcprobe.facts.node import Event, Node
+from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
+from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
 from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
 from kubectl_svcprobe.facts.workload import Pod, Workload
 
@@ -105,6 +105,16 @@ class Snapshot:
         joined = [e for e in self.endpoints_of(port) if e.port]
         ready = tuple(e for e in joined if e.endpoint.ready)
         return ready or tuple(e for e in joined if e.endpoint.serving and e.endpoint.terminating)
+
+    def known_nodes(self) -> tuple[Node, ...]:
+        """The nodes; where they could not be read, those that the pods name, with the addresses that the pods know."""
+        if self.nodes or self.could_read("Node"):
+            return self.nodes
+        found = {pod.node: pod.host_ips for pod in self.pods if pod.node and pod.host_ips}
+        return tuple(
+            Node(Meta("", name), tuple(NodeAddress("InternalIP", ip) for ip in ips))
+            for name, ips in sorted(found.items())
+        )
 
     def node(self, name: str) -> Node | None:
         """The node of that name, if it was read."""

@@ -74,7 +74,7 @@ def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> I
     for name in dns_names(service):
         yield ExposurePath(PathKind.DNS, name, _port_behind_name(snapshot, service, port), port)
     if port.node_port:
-        for node in snapshot.nodes:
+        for node in snapshot.known_nodes():
             yield from _node_paths(node, port)
     for ingress in service.load_balancer_ingress:
         yield ExposurePath(PathKind.LOAD_BALANCER, ingress.address, port.port, port)

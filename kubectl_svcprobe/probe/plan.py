@@ -107,7 +107,7 @@ def _why_not(snapshot: Snapshot, service: Service, path: ExposurePath, vantage: 
         return "--no-from-here"
     if port.protocol != "TCP":
         return f"{port.protocol}: neither curl nor a connect can prove it"
-    if path.kind is not PathKind.ENDPOINT and not snapshot.usable(port):
+    if path.kind is not PathKind.ENDPOINT and not snapshot.usable(port) and snapshot.could_read("EndpointSlice"):
         return "nothing is behind it"
     if path.kind is PathKind.NODE_PORT and (node := snapshot.node(path.node)) and not node.is_ready:
         return f"{path.node} is not ready"
@@ -154,8 +154,8 @@ def _suspicion(snapshot: Snapshot, path: ExposurePath) -> tuple[bool, bool, str]
 def _nodes_worth_trying(snapshot: Snapshot) -> frozenset[str]:
     """Nodes with an endpoint and nodes without one in turn, across zones."""
     occupied = {endpoint.node for endpoint in snapshot.all_endpoints() if endpoint.ready}
-    with_one = _spread([n for n in snapshot.nodes if n.meta.name in occupied])
-    without = _spread([n for n in snapshot.nodes if n.meta.name not in occupied])
+    with_one = _spread([n for n in snapshot.known_nodes() if n.meta.name in occupied])
+    without = _spread([n for n in snapshot.known_nodes() if n.meta.name not in occupied])
     order = [name for pair in _zip_all(with_one, without) for name in pair]
     return frozenset(order[:MAX_NODES])
 

@@ -44,7 +44,8 @@ def _row(report: Report) -> list[str]:
     ready = {e.address for e in report.endpoints if e.ready and e.port}
     symbol = SYMBOLS[report.verdict]
     state = symbol if report.verdict is Verdict.OK or not report.findings else f"{symbol} {report.findings[0].brief}"
-    endpoints = "" if service.type == "ExternalName" else f"{len(ready)}/{len(addresses)}"
+    is_read = not any(skipped.what.startswith("endpointslices") for skipped in report.skipped)
+    endpoints = "" if service.type == "ExternalName" else f"{len(ready)}/{len(addresses)}" if is_read else "?"
     return [service.name, service.type, address(service), ports or "<none>", endpoints or "<none>", state]
 
 

@@ -16,7 +16,7 @@ from kubectl_svcprobe.rules.words import listed
 PROVISIONING = 60.0
 
 
-@rule("SVC520", "load-balancer-pending", Severity.WARNING, reads={"Service", "Event"}, source=SERVICE_DOC)
+@rule("SVC520", "load-balancer-pending", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
 def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
     """**What.** The Service is of type LoadBalancer, and has no external address.
 
@@ -52,6 +52,8 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
 
 def _why_pending(ev: Evidence, warnings: list[str], touched: bool) -> str:
     name = ev.service.name
+    if not ev.snapshot.could_read("Event"):
+        return f"{name} has no address yet; its events, which would tell why, could not be read."
     if warnings:
         return f"The load balancer's controller cannot serve {name}: {warnings[-1]}"
     if touched:
@@ -78,7 +80,7 @@ def _pending_fixes(ev: Evidence, has_warnings: bool) -> Iterator[str]:
     service = ev.service
     if has_warnings:
         yield ev.kubectl(service.namespace, "describe", "service", service.name)
-    else:
+    elif ev.snapshot.could_read("Event"):
         yield "install a load balancer controller (for example MetalLB)" + (
             f" that serves {service.load_balancer_class}" if service.load_balancer_class else ""
         )

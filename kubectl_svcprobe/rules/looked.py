@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import POLICY_DOC, RBAC_DOC, Match, rule
 from kubectl_svcprobe.rules.words import listed
@@ -22,23 +23,54 @@ def facts_unread(ev: Evidence) -> Iterator[Match]:
 
     **Why it matters.** Without both, nothing can be said: an empty list that was refused is not an empty list.
 
+    **What else is said.** Where the EndpointSlices could be read and hold nothing ready, or the ClusterIP refused the
+    probe pod, the Service is down, and only the reason is unknown.
+
     **Known exceptions.** Where the Service's own address answered the probe pod, that decides, and the refused reads are
     only listed.
     """
-    if ev.snapshot.service is None or ev.snapshot.could_read("Pod", "EndpointSlice"):
+    service = ev.snapshot.service
+    if service is None or service.is_external_name or ev.snapshot.could_read("Pod", "EndpointSlice"):
         return
     if any(r.outcome.is_good for r in ev.from_pod(PathKind.CLUSTER_IP)):
         return
     missing = [u for u in ev.snapshot.unread if u.kind in ("Pod", "EndpointSlice")]
     what = listed(u.what for u in missing)
     refused = all(u.why == "forbidden" for u in missing)
+    could_not = f"this user may not list {what}" if refused else f"{what} could not be read"
+    down = _down_all_the_same(ev)
     yield Match(
         subject=_ref(ev),
-        headline=f"{ev.snapshot.name}: could not tell. "
-        + (f"This user may not list {what}." if refused else f"{what} could not be read."),
+        headline=f"{ev.snapshot.name} {down}; why cannot be told, {could_not}."
+        if down
+        else f"{ev.snapshot.name}: could not tell, {could_not}.",
         message=f"The rules that need {what} were skipped.",
         evidence=tuple(u.message for u in missing),
-        fix=(ev.kubectl(ev.snapshot.namespace, "auth", "can-i", "--list"),) if refused else (),
+        fix=(
+            "grant what docs/permissions.md lists; what this user may do now:",
+            ev.kubectl(ev.snapshot.namespace, "auth", "can-i", "--list"),
+        )
+        if refused
+        else (),
+        severity=Severity.ERROR if down else None,
+        brief=f"{down or 'could not tell'}: {could_not}",
+    )
+
+
+def _down_all_the_same(ev: Evidence) -> str:
+    """What is certain without the missing lists; empty if nothing is. (Silence is not: a policy may be its reason.)"""
+    if ev.snapshot.could_read("EndpointSlice"):
+        return (
+            ""
+            if any(ev.snapshot.usable(port) for port in ev.service.ports)
+            else "is down for everyone, nothing ready is behind it"
+        )
+    tried = ev.from_pod(PathKind.CLUSTER_IP)
+    refused = [r for r in tried if r.outcome is Outcome.REFUSED]
+    return (
+        f"refuses connections at its ClusterIP {refused[0].probe.path.target}"
+        if refused and len(refused) == len(tried)
+        else ""
     )
 
 
