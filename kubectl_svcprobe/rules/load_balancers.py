@@ -70,7 +70,7 @@ def _pending_evidence(ev: Evidence, age: float) -> Iterator[str]:
         yield f"loadBalancerClass {service.load_balancer_class}"
     for event in sorted(ev.snapshot.events, key=lambda e: e.last)[-3:]:
         yield f"event {event.reason}: {event.message}" + (f" ({event.count} times)" if event.count > 1 else "")
-    if not ev.snapshot.events:
+    if not ev.snapshot.events and ev.snapshot.could_read("Event"):
         yield (
             "no event on the Service (events older than an hour are gone)" if age > 3600 else "no event on the Service"
         )
