@@ -7,7 +7,7 @@ from typing import Any
 from kubectl_svcprobe.access.resources import PODS
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, Conflict, NotFound
-from kubectl_svcprobe.evidence import seconds_between
+from kubectl_svcprobe.facts.times import seconds_between
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.podspec import CONTAINER, KEEP_ANNOTATION, LABELS, is_ours
 

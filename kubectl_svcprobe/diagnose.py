@@ -10,7 +10,7 @@ from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.report import Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, Rule
-from kubectl_svcprobe.rules.words import count, listed
+from kubectl_svcprobe.words import count, listed
 
 
 def run(rules: Sequence[Rule], evidence: Evidence) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:

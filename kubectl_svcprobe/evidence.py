@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.facts.times import seconds_between
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
@@ -69,26 +69,3 @@ class Evidence:
     def age(self, timestamp: str) -> float:
         """Seconds from a timestamp of the API to the moment of this snapshot; 0 where it cannot be read."""
         return seconds_between(timestamp, self.snapshot.taken)
-
-
-def seconds_between(earlier: str, later: str) -> float:
-    """Seconds between two RFC 3339 timestamps, never negative; 0 where one cannot be read."""
-    start, end = _parse(earlier), _parse(later)
-    return max(0.0, (end - start).total_seconds()) if start and end else 0.0
-
-
-def _parse(timestamp: str) -> datetime | None:
-    try:
-        # Python 3.10 reads neither "Z" nor more than six digits of a second.
-        moment = datetime.fromisoformat(timestamp.split(".")[0].replace("Z", "") + "+00:00")
-    except ValueError:
-        return None
-    return moment
-
-
-def in_words(seconds: float) -> str:
-    """An age as kubectl prints it: 45s, 4m, 3h, 12d."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size * (2 if unit != "h" else 1):
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"

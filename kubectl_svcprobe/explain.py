@@ -8,7 +8,7 @@ from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.render.terminal import Paper
 from kubectl_svcprobe.rules import BY_CODE, RETIRED
 from kubectl_svcprobe.rules.rule import Rule
-from kubectl_svcprobe.rules.words import listed
+from kubectl_svcprobe.words import listed
 
 
 def find(code: str) -> Rule:

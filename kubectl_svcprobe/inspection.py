@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from kubectl_svcprobe import diagnose
+from kubectl_svcprobe import describe, diagnose
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts import describe
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.interrupts import Interrupts

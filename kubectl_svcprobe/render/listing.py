@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kubectl_svcprobe.render.terminal import Paper, cleaned, ended
 from kubectl_svcprobe.render.text import SYMBOLS
 from kubectl_svcprobe.report import Report, ServiceFacts, Verdict
-from kubectl_svcprobe.rules.words import count
+from kubectl_svcprobe.words import count
 
 HEADERS = ("SERVICE", "TYPE", "ADDRESS", "PORTS", "ENDPOINTS", "STATE")
 IN_WORDS = {

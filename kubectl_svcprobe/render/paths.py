@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.probe.expect import BEYOND_REACH
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts, Report
-from kubectl_svcprobe.rules.words import count, listed
+from kubectl_svcprobe.words import count, listed
 
 HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
 #: What a target keeps of its width, however long a result is.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubectl_svcprobe.evidence import in_words, seconds_between
+from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import Finding, PathFacts, Report, Verdict
-from kubectl_svcprobe.rules.words import count, labels, listed
+from kubectl_svcprobe.words import count, labels, listed
 
 SYMBOLS = {Verdict.OK: "✔", Verdict.WARNING: "!", Verdict.BROKEN: "✖", Verdict.UNKNOWN: "?"}
 INDENT = " " * 11

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_svcprobe.evidence import Evidence, in_words
+from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.readiness import why_not_ready
+from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, READINESS_DOC, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.rules.words import count, labels, listed
+from kubectl_svcprobe.words import count, labels, listed
 
 #: Seconds for which a new pod may be not ready, or a ready one not listed, without a word.
 STARTING = 60.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_svcprobe.evidence import Evidence, in_words
+from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
-from kubectl_svcprobe.rules.words import listed
+from kubectl_svcprobe.words import listed
 
 #: Seconds for which a load balancer may be without an address before that is worth a warning.
 PROVISIONING = 60.0

@@ -10,7 +10,7 @@ from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import POLICY_DOC, RBAC_DOC, Match, rule
-from kubectl_svcprobe.rules.words import listed
+from kubectl_svcprobe.words import listed
 
 
 def _ref(ev: Evidence) -> ObjectRef:

@@ -16,7 +16,7 @@ from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.observed import VERBS
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.rules.words import count, labels, listed
+from kubectl_svcprobe.words import count, labels, listed
 
 
 @rule(

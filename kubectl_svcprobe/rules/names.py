@@ -10,7 +10,7 @@ from kubectl_svcprobe.probe.observe import Outcome, name_servers
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DNS_DOC, POLICY_DOC, Match, rule
-from kubectl_svcprobe.rules.words import count, listed
+from kubectl_svcprobe.words import count, listed
 
 
 @rule(

@@ -13,7 +13,7 @@ from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.rules.words import listed
+from kubectl_svcprobe.words import listed
 
 
 def _local_only(ev: Evidence) -> bool:

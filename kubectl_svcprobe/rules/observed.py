@@ -12,7 +12,7 @@ from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.rules.words import count, listed, mapping
+from kubectl_svcprobe.words import count, listed, mapping
 
 #: Everything beyond the endpoints, which cannot be better than they are.
 BEYOND = ("SVC701", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732")

@@ -11,7 +11,7 @@ from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.rules.words import count, listed, mapping
+from kubectl_svcprobe.words import count, listed, mapping
 
 
 def _declared(endpoints: tuple[JoinedEndpoint, ...], protocol: str) -> dict[int, str]:

@@ -11,7 +11,7 @@ from kubectl_svcprobe.facts.policy import selects
 from kubectl_svcprobe.facts.workload import Workload
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.rules.words import close, count, labels, listed
+from kubectl_svcprobe.words import close, count, labels, listed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, Match, rule
-from kubectl_svcprobe.rules.words import listed, nearest
+from kubectl_svcprobe.words import listed, nearest
 
 
 @rule("SVC101", "service-does-not-exist", Severity.UNKNOWN, reads=set(), source=DEBUG_SERVICE)
