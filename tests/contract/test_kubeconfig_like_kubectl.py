@@ -17,8 +17,9 @@ from kubectl_svcprobe.access.kubeconfig import Access, Pem, load
 from kubectl_svcprobe.errors import AccessError
 from tests.contract.kubectl import kubectl, last_line, needs_kubectl
 from tests.sockets.certificates import certificates
+from tests.unit.access.connection_cases import CREDENTIALS, SERVERS
+from tests.unit.access.kubeconfig_cases import CONTEXTS, MALFORMED, MERGING, WHICH_FILE, Case
 from tests.unit.access.kubeconfigs import kubeconfig
-from tests.unit.access.test_kubeconfig import CONTEXTS, CREDENTIALS, MALFORMED, MERGING, SERVERS, WHICH_FILE, Case
 
 pytestmark = needs_kubectl
 

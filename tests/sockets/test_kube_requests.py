@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -118,6 +119,18 @@ def test_an_authority_without_key_identifiers_is_accepted_on_every_python() -> N
     with ApiStub(pair=certificates().plain_server) as stub, connected(stub, ca=authority) as cluster:
         cluster.raw_get("/version")
     assert not tls.make_context(access("https://h")).verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_a_strict_python_would_reject_that_authority() -> None:
+    context = ssl.create_default_context(cafile=str(certificates().plain_authority.certificate))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with ApiStub(pair=certificates().plain_server) as stub:
+        host, _, port = stub.address.partition(":")
+        with (
+            socket.create_connection((host, int(port))) as plain,
+            pytest.raises(ssl.SSLCertVerificationError, match="Missing"),
+        ):
+            context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def test_insecure_means_no_check_and_no_word_about_it(capfd: pytest.CaptureFixture[str]) -> None:
