@@ -22,8 +22,16 @@ from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
-from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, LABELS, NAME_PREFIX, PodOptions, Timing, manifest
-from kubectl_svcprobe.probe.results import join, to_confirm, with_true_names
+from kubectl_svcprobe.probe.podspec import (
+    DEFAULT_IMAGE,
+    LABELS,
+    NAME_PREFIX,
+    SETTLE_SECONDS,
+    PodOptions,
+    Timing,
+    manifest,
+)
+from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
 from kubectl_svcprobe.report import ProbeFacts, Report, Skipped
 from kubectl_svcprobe.rules import RULES
 
@@ -105,36 +113,38 @@ class Inspector:
         if not probes:
             return Evidence(snapshot, plan, kubectl=self.kubectl)
         options = self.pod_options(snapshot, plan)
-        run = self._run_pod(probes, options)
-        if run.is_ignored and not options.node:
-            self.say(f"{run.node} does not take up the probe pod: trying another node")
-            run = self._run_pod(probes, replace(options, name=new_pod_name(), avoided_node=run.node))
+        run = self._run_where_taken_up(probes, options)
         observations, resolv_conf = _read(run, probes)
         results = join(probes, observations, "the probe pod did not run" if run.problem else "")
-        is_expected = lambda result: bool(why_expected(snapshot, result, results))  # noqa: E731
-        again = () if run.problem or plan.settle else to_confirm(results, is_expected)
+        again = () if run.problem or plan.settle else _to_ask_again(snapshot, results)
         if again:
-            self.say("asking again what failed, from a pod that waits 5 s first")
-            settled = replace(options, name=new_pod_name(), settle=True, preferred_nodes=(run.node,))
-            second = self._run_pod(again, settled)
-            retried, _ = _read(second, again, is_retry=True)
-            results = join(probes, [*observations, *retried])
-            run.leftover = run.leftover or second.leftover
-            if second.problem:
-                self.note(f"what failed could not be asked again: {second.problem}")
-        facts = ProbeFacts(
-            namespace=snapshot.namespace,
-            pod=run.name,
-            node=run.node,
-            image=run.image,
-            curl_version=curl_version(run.log),
-            settled=plan.settle or bool(again),
-            seconds=round(run.seconds, 2),
-            problem=run.problem,
-            leftover=run.leftover,
+            results = join(probes, [*observations, *self._ask_again(again, options, run)])
+        return Evidence(
+            snapshot,
+            plan,
+            with_true_names(results, cluster_domain(resolv_conf)),
+            _probe_facts(run, options, settled=plan.settle or bool(again)),
+            resolv_conf,
+            self.kubectl,
         )
-        results = with_true_names(results, cluster_domain(resolv_conf))
-        return Evidence(snapshot, plan, results, facts, resolv_conf, self.kubectl)
+
+    def _run_where_taken_up(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
+        """Run the pod; once more elsewhere if the first node takes no notice of it, as one that has just died does."""
+        run = self._run_pod(probes, options)
+        if not run.is_ignored or options.node:
+            return run
+        self.say(f"{run.node} does not take up the probe pod: trying another node")
+        return self._run_pod(probes, replace(options, name=new_pod_name(), avoided_node=run.node))
+
+    def _ask_again(self, probes: tuple[Probe, ...], options: PodOptions, first: podrun.PodRun) -> list[Observation]:
+        """What a pod sees that has been up for some seconds, on the same node if it can be."""
+        self.say(f"asking again what failed, from a pod that waits {SETTLE_SECONDS} s first")
+        settled = replace(options, name=new_pod_name(), settle=True, avoided_node="", preferred_nodes=(first.node,))
+        second = self._run_pod(probes, settled)
+        if second.problem:
+            self.note(f"what failed could not be asked again: {second.problem}")
+        first.leftover = first.leftover or second.leftover
+        return _read(second, probes, is_retry=True)[0]
 
     def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
         run = podrun.run(self.cluster, manifest(probes, options), self.interrupts, self.say, keep=options.keep)
@@ -144,6 +154,24 @@ class Inspector:
         elif options.keep and not run.problem:
             self.note(f"probe pod {options.namespace}/{run.name} is kept; kubectl svcprobe cleanup removes it")
         return run
+
+
+def _to_ask_again(snapshot: Snapshot, results: tuple[PathResult, ...]) -> tuple[Probe, ...]:
+    return to_confirm(results, lambda result: bool(why_expected(snapshot, result, results)))
+
+
+def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
+    return ProbeFacts(
+        namespace=options.namespace,
+        pod=run.name,
+        node=run.node,
+        image=run.image,
+        curl_version=curl_version(run.log),
+        settled=settled,
+        seconds=round(run.seconds, 2),
+        problem=run.problem,
+        leftover=run.leftover,
+    )
 
 
 def _read(run: podrun.PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
