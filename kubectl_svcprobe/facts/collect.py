@@ -88,6 +88,20 @@ class Reader:
 
         return self.pool.submit(read)
 
+    def namespace_exists(self, name: str) -> Future[bool]:
+        """Start asking whether a namespace exists; what may not be asked is taken to."""
+
+        def read() -> bool:
+            try:
+                self.cluster.get(r.NAMESPACES, None, name)
+            except NotFound:
+                return False
+            except AccessError:
+                return True
+            return True
+
+        return self.pool.submit(read)
+
     def kubernetes(self) -> Future[Service | None]:
         """Start reading the `kubernetes` Service, the control that every probe pod also tries; optional."""
 
@@ -178,12 +192,14 @@ def _look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
 
 def _look_for_name(reader: Reader, snapshot: Snapshot) -> Snapshot:
     """What else bears, or nearly bears, the name of a Service that does not exist."""
+    namespace = reader.namespace_exists(snapshot.namespace)
     services = reader.read_all(r.SERVICES, snapshot.namespace, Service.from_json)
     elsewhere = reader.read_all(r.SERVICES, None, Service.from_json, fields=f"metadata.name={snapshot.name}")
     pods = reader.read_all(r.PODS, snapshot.namespace, Pod.from_json)
     workloads = reader.workloads(snapshot.namespace)
     return replace(
         snapshot,
+        namespace_exists=namespace.result(),
         other_services=services.result(),
         elsewhere=elsewhere.result(),
         namespace_pods=pods.result(),

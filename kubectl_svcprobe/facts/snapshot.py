@@ -64,6 +64,7 @@ class Snapshot:
     pod_events: tuple[Event, ...] = ()
     other_services: tuple[Service, ...] | None = None
     elsewhere: tuple[Service, ...] | None = None
+    namespace_exists: bool = True
     unread: tuple[Unread, ...] = ()
 
     def could_read(self, *kinds: str) -> bool:

@@ -94,8 +94,7 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
     assert path.service_port is not None
     request = choose(snapshot, path.service_port, wishes.path)
-    is_virtual = path.kind in (PathKind.CLUSTER_IP, PathKind.NODE_PORT, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
-    return Probe(number, path, vantage, request, VIRTUAL_ATTEMPTS if is_virtual else 1)
+    return Probe(number, path, vantage, request, 1 if path.kind is PathKind.ENDPOINT else VIRTUAL_ATTEMPTS)
 
 
 def _why_not(snapshot: Snapshot, service: Service, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> str | None:

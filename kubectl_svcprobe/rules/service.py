@@ -27,6 +27,14 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     if snapshot.service is not None:
         return
     name, namespace = snapshot.name, snapshot.namespace
+    if not snapshot.namespace_exists:
+        yield Match(
+            subject=ObjectRef("Service", namespace, name),
+            headline=f"there is no namespace {namespace}, so no Service {name} in it.",
+            message=f"The API server knows no namespace {namespace}.",
+            fix=(ev.kubectl("", "get", "services", "-A", "--field-selector", f"metadata.name={name}"),),
+        )
+        return
     near = nearest(name, [s.meta.name for s in snapshot.other_services or ()])
     elsewhere = sorted(s.meta.namespace for s in snapshot.elsewhere or () if s.meta.namespace != namespace)
     orphans = _namesakes(ev)
