@@ -15,7 +15,19 @@ def hierarchies() -> list[Path]:
 
 def make(name: str) -> None:
     for root in hierarchies():
-        (root / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        directory = root / name.lstrip("/")
+        directory.mkdir(parents=True, exist_ok=True)
+        for parent in reversed(directory.parents):
+            if parent.is_relative_to(root):
+                pass_on_controllers(parent)
+
+
+def pass_on_controllers(directory: Path) -> None:
+    """In version 2 a directory has the controllers that its parent passes on; a kubelet insists on them."""
+    with contextlib.suppress(FileNotFoundError):
+        for controller in (directory / "cgroup.controllers").read_text().split():
+            with contextlib.suppress(OSError):  # those that cannot be passed on are not needed either
+                (directory / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def remove(name: str) -> None:

@@ -1,4 +1,7 @@
-"""Breaking a running lab, and mending it: each returns when the cluster itself has noticed."""
+"""Breaking a running lab, and mending it: each returns when the cluster itself has noticed.
+
+Only a kube-proxy tells nobody: its rules are there a moment after it has been mended.
+"""
 
 from __future__ import annotations
 
