@@ -141,6 +141,8 @@ def _check_user(user: Entry) -> None:
 
 def _server_url(server: str, cluster: Entry) -> SplitResult:
     """The URL, defaulted as client-go does: without a scheme it is http, whatever the TLS settings say."""
+    if "@" in server:  # before any error that quotes the URL
+        raise _not_yet(f'the server of cluster "{cluster.name}" in {cluster.file} has credentials in its URL')
     try:
         url = urlsplit(server)
         if not url.scheme or not url.netloc:
@@ -152,8 +154,6 @@ def _server_url(server: str, cluster: Entry) -> SplitResult:
         raise AccessError(f'error: the server of cluster "{cluster.name}" is not a valid URL: {error}') from None
     if url.scheme not in ("http", "https"):
         raise AccessError(f'Unable to connect to the server: unsupported protocol scheme "{url.scheme}"')
-    if "@" in url.netloc:
-        raise _not_yet(f'the server of cluster "{cluster.name}" in {cluster.file} has credentials in its URL')
     return url._replace(path=url.path.rstrip("/"), query="", fragment="")
 
 

@@ -79,6 +79,8 @@ LEAKS = {
     "data that is not base64": kubeconfig(user={"client-certificate-data": f"?{SECRET}", "client-key-data": PEM}),
     "a user that is only a string": kubeconfig(users=[SECRET]),
     "a URL with a password": kubeconfig({"server": f"https://jane:{SECRET}@10.0.0.1"}),
+    "a URL with a password that is no URL": kubeconfig({"server": f"https://jane:{SECRET}/x@10.0.0.1"}),
+    "a host with a password": kubeconfig({"server": f"jane:{SECRET}@10.0.0.1/path"}),
     "two ways to log in": kubeconfig(user={"token": SECRET, "username": "jane", "password": SECRET}),
 }
 
