@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from .api import Api, condition
+from .api import Api, settled
 from .layout import PACKAGE, LabError, Layout, Settings, minimal_environment
 
 MANIFESTS = PACKAGE / "manifests"
-DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 
 
 class Kubectl:
@@ -37,10 +36,10 @@ def install_coredns(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", str(MANIFESTS / "coredns.yaml"))
 
 
-def await_available(api: Api, namespace: str, name: str, seconds: float = 60) -> None:
+def await_running(api: Api, namespace: str, kind: str, name: str) -> None:
+    """Not the condition Available: a Deployment that has just been scaled from none still carries the old one."""
     api.until(
-        DEPLOYMENTS.format(namespace),
-        lambda found: any(item["metadata"]["name"] == name and condition(item, "Available") for item in found),
-        f"Deployment {namespace}/{name} Available",
-        seconds,
+        f"/apis/apps/v1/namespaces/{namespace}/{kind}?fieldSelector=metadata.name%3D{name}",
+        lambda found: bool(found) and settled(found[0]),
+        f"{namespace}/{name} running",
     )

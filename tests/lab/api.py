@@ -86,3 +86,16 @@ class Api:
 def condition(item: Object, kind: str) -> bool:
     conditions = item.get("status", {}).get("conditions", [])
     return any(entry["type"] == kind and entry["status"] == "True" for entry in conditions)
+
+
+def settled(workload: Object) -> bool:
+    """All pods of its present template are up, and none of an older one is left."""
+    status = workload.get("status", {})
+    if status.get("observedGeneration") != workload["metadata"]["generation"]:
+        return False
+    if "replicas" in workload["spec"]:
+        wanted: int = workload["spec"]["replicas"]
+        present = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
+        return all(count == wanted for count in present)
+    wanted = status.get("desiredNumberScheduled", 0)
+    return wanted > 0 and all(status.get(name) == wanted for name in ("updatedNumberScheduled", "numberAvailable"))

@@ -75,7 +75,7 @@ class Faults:
 
     def mend_coredns(self) -> None:
         self.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=1")
-        addons.await_available(self.api, "kube-system", "coredns")
+        addons.await_running(self.api, "kube-system", "deployments", "coredns")
 
     # --- orders
 

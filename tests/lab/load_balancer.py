@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .addons import MANIFESTS, Kubectl
+from .addons import MANIFESTS, Kubectl, await_running
 from .api import Api, Object, condition
 from .layout import LOAD_BALANCER_CLASS, POOL, LabError
 
@@ -20,19 +20,6 @@ NAMESPACE = "metallb-system"
 FILLERS = "lab-pool"  # the namespace of the Services that hold the addresses
 CONFIGURED = {"ipaddresspools.metallb.io", "l2advertisements.metallb.io"}
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-def settled(workload: Object) -> bool:
-    """All pods of its present template are up, and none of an older one is left."""
-    status = workload.get("status", {})
-    if status.get("observedGeneration") != workload["metadata"]["generation"]:
-        return False
-    if "replicas" in workload["spec"]:
-        wanted: int = workload["spec"]["replicas"]
-        present = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
-        return all(count == wanted for count in present)
-    wanted = status.get("desiredNumberScheduled", 0)
-    return wanted > 0 and all(status.get(name) == wanted for name in ("updatedNumberScheduled", "numberAvailable"))
 
 
 def addresses(services: list[Object]) -> set[str]:
@@ -79,11 +66,7 @@ class LoadBalancer:
         )
         self.kubectl("apply", "-f", "-", stdin=json.dumps(self.configuration()))
         for kind, name in (("deployments", "controller"), ("daemonsets", "speaker")):
-            self.api.until(
-                f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}?fieldSelector=metadata.name%3D{name}",
-                lambda found: bool(found) and settled(found[0]),
-                f"MetalLB's {name} running",
-            )
+            await_running(self.api, NAMESPACE, kind, name)
 
     def configuration(self) -> dict[str, Any]:
         version, metadata = "metallb.io/v1beta1", {"name": "lab", "namespace": NAMESPACE}

@@ -80,7 +80,7 @@ class Supervisor:
         balancer = pool.submit(self.balancer.switch, self.settings.load_balancer)
         self.await_nodes([*self.nodes])
         self.report(step=f"nodes Ready: {len(self.nodes)}")
-        addons.await_available(self.api, "kube-system", "coredns")
+        addons.await_running(self.api, "kube-system", "deployments", "coredns")
         self.report(step="CoreDNS available")
         balancer.result()
         self.report(step=f"load balancer {self.settings.load_balancer}")
