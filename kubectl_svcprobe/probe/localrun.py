@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from math import ceil
 
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
@@ -12,24 +13,39 @@ from kubectl_svcprobe.probe.podspec import Timing
 
 WORKERS = 24
 
+#: Beyond what the limits of all requests come to.
+GRACE_SECONDS = 1.0
+
 
 class LocalRun:
     """Requests under way; they start at once and `observations` waits for them."""
 
     def __init__(self, probes: tuple[Probe, ...], timing: Timing) -> None:
         self._pool = ThreadPoolExecutor(WORKERS) if probes else None
-        self._futures: list[Future[Observation]] = []
+        self._futures: dict[tuple[int, int], Future[Observation]] = {}
         for probe in probes:
             for attempt in range(probe.attempts):
                 assert self._pool is not None
-                self._futures.append(self._pool.submit(try_once, probe, attempt, timing))
+                self._futures[probe.id, attempt] = self._pool.submit(try_once, probe, attempt, timing)
+        rounds = ceil(len(self._futures) / WORKERS)
+        self._until = time.monotonic() + rounds * (timing.connect + timing.transfer) + GRACE_SECONDS
 
     def observations(self) -> list[Observation]:
-        """What came back, in no particular order."""
-        return [future.result() for future in self._futures]
+        """What came back, in no particular order.
+
+        A name server that is silent, or a server that sends its headers letter by letter, outlasts the limits of the
+        socket; that is `not run`.
+        """
+        wait(self._futures.values(), timeout=max(0.0, self._until - time.monotonic()))
+        return [
+            future.result()
+            if future.done()
+            else Observation(number, attempt, Outcome.NOT_RUN, detail="no end of it within the time allowed")
+            for (number, attempt), future in self._futures.items()
+        ]
 
     def close(self) -> None:
-        """Let go of what is still under way; every request is bounded in time."""
+        """Let go of what is still under way."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -102,18 +118,21 @@ def classify(error: BaseException) -> tuple[Outcome, str]:
         return Outcome.NO_ANSWER, "accepted the connection, then silent"
     if names & {"SSLError", "SSLCertVerificationError"}:
         return Outcome.TLS_FAILED, "the TLS handshake failed"
+    # Before ConnectionResetError, whose subclass http.client.RemoteDisconnected is.
+    if names & {"RemoteDisconnected", "IncompleteRead"}:
+        return Outcome.NO_ANSWER, "closed the connection without an answer"
     for kind, outcome, detail in _BY_CAUSE:
         if any(isinstance(cause, kind) for cause in causes):
             return outcome, detail
     if names & {"ConnectTimeoutError", "ConnectTimeout"}:
         return Outcome.TIMED_OUT, ""
-    if names & {"RemoteDisconnected", "IncompleteRead"}:
-        return Outcome.NO_ANSWER, "closed the connection without an answer"
-    if names & {"BadStatusLine", "InvalidHeader", "LineTooLong"}:
+    if names & {"BadStatusLine", "InvalidHeader"}:
         return Outcome.CONNECTED, "it speaks, but not HTTP"
-    if any(isinstance(cause, OSError) for cause in causes):
-        numbers = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-        return Outcome.UNREACHABLE, numbers[-1].lower() if numbers else "no route"
+    if names & {"LineTooLong", "HTTPException"}:
+        return Outcome.CONNECTED, "its answer is too long to be read"
+    # Every exception of requests is an OSError too, but without a number.
+    if reasons := [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]:
+        return Outcome.UNREACHABLE, reasons[-1].lower()
     return Outcome.NOT_RUN, f"{type(error).__name__}: {error}"
 
 

@@ -85,7 +85,8 @@ def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False
 
 def _load(text: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        # A content type that is no UTF-8 reaches the JSON as it is.
+        value = json.loads(text.decode("utf-8", "replace"))
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
