@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,11 @@ IGNORED_SECONDS = 8.0
 
 #: Seconds of silence after which the pod's events are asked what goes on.
 QUIET_SECONDS = 4.0
+
+#: Seconds between two watches, so that a server that ends them at once is not asked without pause.
+WATCH_PAUSE = 0.2
+
+DELETED = "the probe pod was deleted by someone else while it ran"
 
 #: Bounds for removing the pod: tries, seconds between them, and seconds after which no other is made.
 REMOVAL_TRIES = 4
@@ -143,16 +149,13 @@ def _wait(cluster: ClusterApi, life: _Life, say: Callable[[str], None]) -> None:
     """Until the container has ended. Raises ProbePodError where it never will."""
     patience = _Patience(cluster, life, say)
     while not _settled(life, patience):
-        try:
-            for kind, obj in _changes(cluster, life):
-                pod = life.see(obj)
-                if kind == "DELETED":
-                    raise ProbePodError(f"probe pod {life.name} was deleted by someone else while it ran")
-                say(_progress(pod))
-                if _settled(life, patience):
-                    return
-        except Gone:
-            life.version = ""
+        for kind, obj in _changes(cluster, life):
+            pod = life.see(obj)
+            if kind == "DELETED":
+                raise ProbePodError(DELETED)
+            say(_progress(pod))
+            if _settled(life, patience):
+                return
         patience.ask()
 
 
@@ -203,16 +206,21 @@ class _Patience:
 
 
 def _changes(cluster: ClusterApi, life: _Life) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What happens to the pod in the next seconds; read once, where watching is not allowed."""
+    """What happens to the pod in the next seconds, and how it stands after them.
+
+    A watch may be forbidden, too old, or ended early by the server, so the pod is read once more behind it.
+    """
     selector = f"metadata.name={life.name}"
     seconds = QUIET_SECONDS if life.pod and life.pod.node else UNSCHEDULABLE_SECONDS
-    try:
+    with suppress(Forbidden, Gone):
         yield from cluster.watch(
             PODS, life.namespace, field_selector=selector, resource_version=life.version, timeout=seconds
         )
-    except Forbidden:
-        time.sleep(0.3)
+    time.sleep(WATCH_PAUSE)
+    try:
         yield "MODIFIED", cluster.get(PODS, life.namespace, life.name)
+    except NotFound:
+        raise ProbePodError(DELETED) from None
 
 
 def _progress(pod: Pod) -> str:
