@@ -283,6 +283,8 @@ def _remove(cluster: ClusterApi, life: _Life) -> str:
             if life.uid:
                 return ""
             reason = ""
+        except Forbidden as error:
+            return str(error)
         except AccessError as error:
             reason = str(error)
     return reason
