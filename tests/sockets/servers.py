@@ -61,6 +61,9 @@ def _accept(listener: socket.socket, server: Server, behaviour: Behaviour, conte
     threads = []
     while not server.closing.is_set():
         connection, _ = listener.accept()
+        if server.closing.is_set():
+            connection.close()
+            break
         threads.append(threading.Thread(target=_serve, args=(connection, server, behaviour, context), daemon=True))
         threads[-1].start()
     for thread in threads:
