@@ -29,7 +29,9 @@ READ = (
     Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
     Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
     Permission(r.NETWORK_POLICIES, ("list",), "whether policies select the pods", "policies are not named"),
-    Permission(r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports are not tried"),
+    Permission(
+        r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports of its pods' nodes only"
+    ),
     Permission(r.NAMESPACES, ("get",), "whether the namespace exists, if the Service does not", "that is not said"),
     Permission(r.DEPLOYMENTS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.STATEFUL_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
