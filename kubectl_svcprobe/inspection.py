@@ -144,6 +144,7 @@ class Inspector:
         if second.problem:
             self.note(f"what failed could not be asked again: {second.problem}")
         first.leftover = first.leftover or second.leftover
+        first.seconds += second.seconds
         return _read(second, probes, is_retry=True)[0]
 
     def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:

@@ -208,7 +208,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class ProbeFacts:
-    """The probe pod of this run. `problem` is why it has no answer; `leftover` is why it may still be there."""
+    """The probe pod of this run.
+
+    `problem` is why it has no answer, `leftover` why it may still be there; `seconds` counts the second pod too.
+    """
 
     namespace: str
     pod: str

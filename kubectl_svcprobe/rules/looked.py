@@ -91,7 +91,7 @@ def probe_pod_failed(ev: Evidence) -> Iterator[Match]:
         subject=_ref(ev),
         headline=f"{ev.snapshot.name}: could not tell, the probe pod did not run.",
         message=ev.probe.problem[0].upper() + ev.probe.problem[1:],
-        evidence=(f"from this machine {answered} answers",) if answered else (),
+        evidence=(f"this machine got an answer from {answered}",) if answered else (),
         fix=tuple(_pod_fixes(ev)),
     )
 

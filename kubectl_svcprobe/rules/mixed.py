@@ -127,6 +127,12 @@ def _apple_fixes(ev: Evidence, failed: Sequence[PathResult], results: Sequence[P
         yield f"look at what is behind {failed[0].probe.path.target}"
 
 
+def _tallies(results: Sequence[PathResult]) -> str:
+    """What was lost, where it is the same for all; else how often it was."""
+    details = sorted({r.detail for r in results})
+    return details[0] if len(details) == 1 else f"between {details[0]} and {details[-1]}"
+
+
 @rule("SVC732", "intermittent", Severity.WARNING, reads={"Service"}, source=VIRTUAL_IPS)
 def intermittent(ev: Evidence) -> Iterator[Match]:
     """**What.** The same way in answered some requests and failed others, while every endpoint answered on its own.
@@ -150,7 +156,7 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     if not mixed:
         return
     is_early = all(r.failed_only_early for r in mixed)
-    when = f"failed in the probe pod's first second, fine {SETTLE_SECONDS} s later" if is_early else mixed[0].detail
+    when = f"failed in the probe pod's first second, fine {SETTLE_SECONDS} s later" if is_early else _tallies(mixed)
     paths = listed(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed)
     yield Match(
         subject=service.ref,
