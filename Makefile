@@ -34,8 +34,8 @@ check: $(READY) ## style and types
 	$(BIN)/mypy
 
 bench: $(READY) ## how fast it is
-	$(LAB) build
-	$(BIN)/python -m pytest tests/bench
+	$(LAB) up --reuse
+	$(BIN)/python -m tests.bench
 
 mutants: $(READY) ## whether the tests notice small faults in the code
 	$(BIN)/mutmut run
