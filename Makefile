@@ -15,10 +15,15 @@ $(READY): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(READY) ## the example Service, looked at in a lab of this machine
+demo: $(READY) ## the tutorial's Service, looked at in a lab of this machine
 	$(LAB) up --reuse
-	$(LAB) run -- kubectl apply -f examples/service.yml
+	$(LAB) run -- kubectl apply -f examples/deployment.yml -f examples/service.yml
+	$(LAB) run -- kubectl rollout status deployment/devops --timeout=120s
 	$(LAB) run -- kubectl svcprobe devops
+	$(LAB) run -- kubectl apply -f examples/service-node-port.yml
+	$(LAB) run -- kubectl svcprobe devops
+	@echo
+	@echo 'The lab runs on: make lab-shell is a shell to break things in, make lab-down ends it.'
 
 test: $(READY) ## every test; without root those that need none, and then it fails
 	@if [ "$$(id -u)" = 0 ]; then \
@@ -32,6 +37,7 @@ check: $(READY) ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.docs --check
 
 bench: $(READY) ## how fast it is
 	$(LAB) up --reuse
