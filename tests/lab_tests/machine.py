@@ -77,7 +77,14 @@ def members(lab: Lab) -> set[int]:
 
 
 def alive(processes: set[int]) -> set[int]:
-    return {process for process in processes if Path(f"/proc/{process}").exists()}
+    """Those that have not ended; one whose parent has yet to take note of its end has."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            if state not in "ZX":
+                found.add(process)
+    return found
 
 
 def namespaces(processes: set[int], kind: str) -> set[str]:
