@@ -77,10 +77,23 @@ class Inspector:
         try:
             evidence = self._ask_pod(snapshot, plan)
             self.say("waiting for answers to this machine")
-            with_local = (*evidence.results, *join(plan.from_vantage(Vantage.HERE), local.observations()))
+            from_here = self._confirm_here(snapshot, plan, local.observations())
         finally:
             local.close()
-        return report(replace(evidence, results=with_local), self.options)
+        return report(replace(evidence, results=(*evidence.results, *from_here)), self.options)
+
+    def _confirm_here(self, snapshot: Snapshot, plan: ProbePlan, first: list[Observation]) -> tuple[PathResult, ...]:
+        """What this machine met; what failed is asked once more, since a Service proxy may have been a moment behind."""
+        probes = plan.from_vantage(Vantage.HERE)
+        again = _to_ask_again(snapshot, join(probes, first))
+        if not again:
+            return join(probes, first)
+        self.say("asking again what did not answer this machine")
+        second = LocalRun(again, self.options.timing)
+        try:
+            return join(probes, [*first, *(replace(o, is_retry=True) for o in second.observations())])
+        finally:
+            second.close()
 
     def plan(self, snapshot: Snapshot) -> ProbePlan:
         """What would be tried."""

@@ -79,7 +79,7 @@ def _mixed(ran: Sequence[Observation], bad: Sequence[Observation]) -> str:
 
 
 def to_confirm(results: Iterable[PathResult], is_expected: Callable[[PathResult], bool]) -> tuple[Probe, ...]:
-    """The probes of the first pod whose failure is to be repeated before it is believed, with the controls."""
+    """The probes whose failure is to be repeated before it is believed, with the controls of the pod."""
     controls = [r for r in results if r.probe.path.kind is PathKind.CONTROL]
     failed = [r for r in results if r not in controls and r.outcome.is_bad and not is_expected(r)]
     return tuple(r.probe for r in (*failed, *controls)) if failed else ()

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.expect import LOST, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.probe.podspec import SETTLE_SECONDS
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.observed import VERBS
@@ -88,6 +87,13 @@ def _strangers(ev: Evidence, failed: Sequence[PathResult], results: Sequence[Pat
     return sorted(bad) if bad and good and not bad & good else []
 
 
+def _only_node(failed: Sequence[PathResult], results: Sequence[PathResult]) -> str:
+    """The node that all failing endpoints and no other ones are on; empty where there is none."""
+    nodes = {r.probe.path.node for r in failed}
+    others = {r.probe.path.node for r in results if r.outcome.is_good}
+    return next(iter(nodes)) if len(nodes) == 1 and nodes.isdisjoint(others) else ""
+
+
 def _apple_evidence(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:
     strangers = _strangers(ev, failed, results)
     if strangers:
@@ -96,9 +102,7 @@ def _apple_evidence(ev: Evidence, failed: Sequence[PathResult], results: Sequenc
             f"what fails belongs to {listed(map(str, strangers))}, what answers to {listed(map(str, others))}; "
             f"{labels(ev.service.selector)} matches both"
         )
-    nodes = {r.probe.path.node for r in failed}
-    if len(nodes) == 1 and nodes.isdisjoint({r.probe.path.node for r in results if r.outcome.is_good}):
-        name = next(iter(nodes))
+    if name := _only_node(failed, results):
         node = ev.snapshot.node(name)
         yield f"all of them, and no other, are on {name}" + (
             "" if node is None or node.is_ready else ", which is not ready"
@@ -120,17 +124,14 @@ def _apple_fixes(ev: Evidence, failed: Sequence[PathResult], results: Sequence[P
             f"if not, its pods need other labels than {labels(ev.service.selector)}:"
         )
         yield ev.kubectl(namespace, "edit", strangers[0].kind.lower(), strangers[0].name)
+    elif (node := _only_node(failed, results)) and all(r.outcome in LOST for r in failed):
+        # The logs of a pod on a dead node only hang.
+        yield ev.kubectl("", "describe", "node", node)
     elif _pods_of(ev, failed):
         yield ev.kubectl(namespace, "describe", "pod", subject)
         yield ev.kubectl(namespace, "logs", subject, "--all-containers", "--tail", "20")
     else:
         yield f"look at what is behind {failed[0].probe.path.target}"
-
-
-def _tallies(results: Sequence[PathResult]) -> str:
-    """What was lost, where it is the same for all; else how often it was."""
-    details = sorted({r.detail for r in results})
-    return details[0] if len(details) == 1 else f"between {details[0]} and {details[-1]}"
 
 
 @rule("SVC732", "intermittent", Severity.WARNING, reads={"Service"}, source=VIRTUAL_IPS)
@@ -156,11 +157,11 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     if not mixed:
         return
     is_early = all(r.failed_only_early for r in mixed)
-    when = f"failed in the probe pod's first second, fine {SETTLE_SECONDS} s later" if is_early else _tallies(mixed)
+    when = "at first, and fine a moment later" if is_early else "now and then"
     paths = listed(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed)
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} answers, but not every time: {paths} ({when}).",
+        headline=f"{service.name} fails {when} at {paths}.",
         message=f"{paths} answered some requests and failed others.",
         evidence=tuple(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
         fix=(ev.kubectl.svcprobe(service.namespace, service.name),),
