@@ -80,23 +80,29 @@ class Faults:
     # --- orders
 
     def break_(self, what: str, node: str | None = None, flush: bool = False, wait: bool = True) -> None:
-        fault = f"{what} {node}" if node else what
+        """It counts as broken from the first step on, so that it can be mended if a later one fails."""
+        fault = self.fault(what, node)
         if fault in self.present:
             raise LabError(f"{fault} is broken already")
+        self.present.append(fault)
         if what == "node":
             self.break_node(node, wait)
         elif what == "kube-proxy":
             self.break_kube_proxy(node, flush)
         elif what == "coredns":
             self.break_coredns()
-        elif what == "pool":
-            self.balancer.switch("full")
         else:
-            raise LabError(f"{what} cannot be broken")
-        self.present.append(fault)
+            self.balancer.switch("full")
+
+    def fault(self, what: str, node: str | None) -> str:
+        if what in ("node", "kube-proxy"):
+            return f"{what} {self.node(node).name}"
+        if what not in ("coredns", "pool") or node:
+            raise LabError(f"{what} {node or ''} is nothing that can be broken")
+        return what
 
     def mend(self, what: str, node: str | None = None) -> None:
-        fault = f"{what} {node}" if node else what
+        fault = self.fault(what, node)
         if fault not in self.present:
             raise LabError(f"{fault} is not broken")
         if what == "node":

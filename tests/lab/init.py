@@ -109,6 +109,12 @@ class Obedient:
         del self.running[name]
         return {"code": code}
 
+    def answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            return self.obey(json.loads(line))
+        except Exception as error:  # an order that cannot be carried out must not end the node
+            return {"error": f"{type(error).__name__}: {error}"}
+
     def serve(self) -> None:
         """Until the other end of standard input is closed."""
         self.selector.register(0, selectors.EVENT_READ)
@@ -126,7 +132,7 @@ class Obedient:
             *lines, pending = (pending + received).split(b"\n")
             self.selector.unregister(0)  # while an order is carried out, only children wake us
             for line in lines:
-                os.write(1, json.dumps(self.obey(json.loads(line))).encode() + b"\n")
+                os.write(1, json.dumps(self.answer(line)).encode() + b"\n")
             self.selector.register(0, selectors.EVENT_READ)
 
 

@@ -120,7 +120,12 @@ class Layout:
 
     def load(self) -> Settings:
         fields: dict[str, Any] = json.loads(self.settings_file.read_text())
-        return Settings(**fields)
+        try:
+            return Settings(**fields)
+        except TypeError as error:
+            raise LabError(
+                f"the lab in {self.home} was started by another version of this code; stop it first"
+            ) from error
 
 
 def minimal_environment() -> dict[str, str]:

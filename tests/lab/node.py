@@ -252,6 +252,8 @@ class Node:
         if not answer:
             raise LabError(f"{self.name} has lost its first process; see {self.layout.logs}/{self.name}.log")
         reply: dict[str, Any] = json.loads(answer)
+        if "error" in reply:
+            raise LabError(f"{self.name} cannot {do} {name}: {reply['error']}")
         if reply.get("code"):
             raise LabError(f"{self.name}: {' '.join(argv or [])} failed; see {self.layout.logs}/{self.name}.log")
         return reply
