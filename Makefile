@@ -11,7 +11,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): setup.cfg pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { test "$$(id -u)" = 0 && apt-get update -qq && \
+	  apt-get install -y -qq --no-remove python3-venv && $(PYTHON) -m venv .venv; }
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
