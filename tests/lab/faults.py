@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import addons, network
+from . import network
 from .addons import Kubectl
 from .api import Api, Object, condition
 from .layout import LabError
 from .load_balancer import LoadBalancer
 from .node import FILES, PROGRAMS, Node
 
-DNS_PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"
+DNS_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns"
 NODES = "/api/v1/nodes"
+
+
+def serving(slices: list[Object]) -> bool:
+    """Whether anybody gets traffic: one that is terminating may, while it is the only one."""
+    endpoints = [endpoint for found in slices for endpoint in found.get("endpoints") or []]
+    return any(endpoint.get("conditions", {}).get("serving") for endpoint in endpoints)
 
 
 class Faults:
@@ -71,11 +77,11 @@ class Faults:
 
     def break_coredns(self) -> None:
         self.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=0")
-        self.api.until(DNS_PODS, lambda found: not found, "CoreDNS gone")
+        self.api.until(DNS_SLICES, lambda found: not serving(found), "CoreDNS gone")
 
     def mend_coredns(self) -> None:
         self.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=1")
-        addons.await_running(self.api, "kube-system", "deployments", "coredns")
+        self.api.until(DNS_SLICES, serving, "CoreDNS serving")
 
     # --- orders
 
