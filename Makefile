@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m tests.lab
+SEED ?= 1
+COUNT ?= 120
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench mutants lab lab-down lab-shell build-lab clean
@@ -45,7 +47,7 @@ bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 
 mutants: $(READY) ## whether the tests notice small faults in the code
-	$(BIN)/mutmut run
+	$(BIN)/python -m tests.mutants --seed $(SEED) --count $(COUNT)
 
 lab: $(READY) ## start the lab, unless it runs
 	$(LAB) up --reuse
