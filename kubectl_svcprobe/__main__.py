@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 
 def main() -> None:
@@ -18,10 +17,9 @@ def main() -> None:
     except OSError:
         # Whoever read our output has left: nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if threading.active_count() > 1:
-        # Requests that are still under way, after an interrupt or an error, are not waited for.
-        os._exit(code)
-    sys.exit(code)
+    # Not `sys.exit`: taking the interpreter apart costs as much as several requests, and would wait for those that are
+    # still under way after an interrupt or an error.
+    os._exit(code)
 
 
 if __name__ == "__main__":
