@@ -1,0 +1,224 @@
+"""A rule case: objects as `kubectl get -o yaml` shows them, what came back from the probes, and what must be found.
+
+A folder of `tests/cases` holds
+
+    cluster.yaml        the objects; what every cluster has (tests/cases/common.yaml) is there too, and nodes where none is listed
+    observations.yaml   what came back; without it nothing was tried, as with `--no-probe --no-from-here`
+    unread.yaml         kinds that cannot be listed: `forbidden: [Pod]`, `failed: [Node]`
+    target.txt          the Service that is looked at, if it is not shop/web
+    expected.txt        the verdict; each finding with its commands and consequences; the rules that were skipped
+
+In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
+an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubectl_svcprobe.access.resources import NODES
+from kubectl_svcprobe.errors import AccessError
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.collect import collect
+from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.inspection import Options, report
+from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
+from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
+from kubectl_svcprobe.probe.podspec import LABELS
+from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
+from kubectl_svcprobe.report import Finding, ProbeFacts, Report
+from tests.fake_cluster import KNOWN, FakeCluster
+
+FOLDER = Path(__file__).parent.parent / "cases"
+
+#: The moment at which every case is looked at.
+TAKEN = "2026-01-10T12:00:00Z"
+
+RESOLV_CONF = "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\n"
+
+#: What curl reports (measured), by outcome.
+CURL: dict[str, dict[str, Any]] = {
+    "connected": {"exitcode": 28, "num_connects": 1, "time_total": 2.0},
+    "no-answer": {"exitcode": 28, "num_connects": 1, "time_total": 5.0},
+    "reset": {"exitcode": 56, "num_connects": 1, "errormsg": "Recv failure: Connection reset by peer"},
+    "tls-failed": {"exitcode": 35, "num_connects": 1, "errormsg": "wrong version number"},
+    "refused": {"exitcode": 7, "num_connects": 0, "time_total": 0.001},
+    "unreachable": {"exitcode": 7, "num_connects": 0, "time_total": 3.06},
+    "timed-out": {"exitcode": 28, "num_connects": 0, "time_total": 2.0},
+    "dns-failed": {"exitcode": 6, "num_connects": 0, "time_total": 0.004},
+    "not-run": {"exitcode": 2, "num_connects": 0},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def code(self) -> str:
+        """The rule that the folder is about; empty for a healthy Service."""
+        code = self.name.partition("-")[0]
+        return code if code.startswith("SVC") else ""
+
+    @property
+    def expected(self) -> str:
+        return (self.folder / "expected.txt").read_text()
+
+    @property
+    def fires(self) -> bool:
+        return self.code in found_codes(self.expected)
+
+    def snapshot(self) -> Snapshot:
+        """The Service and all that is read with it, as the program reads it."""
+        namespace, _, name = self._text("target.txt", "shop/web").strip().partition("/")
+        return collect(self._cluster(), namespace, name, TAKEN)
+
+    def evidence(self) -> Evidence:
+        """All that the rules may look at."""
+        snapshot, story = self.snapshot(), self._document("observations.yaml")
+        wishes = Wishes(
+            from_pod=story is not None and not story.get("no-probe"),
+            from_here=story is not None and not story.get("no-from-here"),
+            path=(story or {}).get("path"),
+            no_pod_reason="--no-probe",
+            probe_labels=LABELS,
+        )
+        plan = make_plan(snapshot, find_paths(snapshot), wishes)
+        if story is None:
+            return Evidence(snapshot, plan)
+        resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
+        results = tuple(r for vantage in Vantage for r in _results(snapshot, plan, vantage, story))
+        results = with_true_names(results, cluster_domain(resolv_conf))
+        return Evidence(snapshot, plan, results, _probe(plan, story), resolv_conf)
+
+    def report(self) -> Report:
+        return report(self.evidence(), Options())
+
+    def _cluster(self) -> FakeCluster:
+        items = _load(self.folder / "cluster.yaml")
+        common = [item for item in _load(FOLDER / "common.yaml") if not _replaces(items, item)]
+        cluster = FakeCluster(*common, *items)
+        for word, kinds in (self._document("unread.yaml") or {}).items():
+            for kind in kinds:
+                if word == "forbidden":
+                    cluster.forbid(KNOWN[kind], "list")
+                else:
+                    cluster.fail(KNOWN[kind], "list", AccessError("Unable to connect to the server: EOF"))
+        return cluster
+
+    def _document(self, name: str) -> dict[str, Any] | None:
+        text = self._text(name, "")
+        return dict(yaml.safe_load(text)) if text else None
+
+    def _text(self, name: str, default: str) -> str:
+        path = self.folder / name
+        return path.read_text() if path.exists() else default
+
+
+def _load(path: Path) -> list[dict[str, Any]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [item for item in yaml.load_all(path.read_text(), loader) if item]
+
+
+def _replaces(items: Iterable[dict[str, Any]], common: dict[str, Any]) -> bool:
+    """A case that lists nodes has only those."""
+    return common["kind"] == NODES.kind and any(item["kind"] == NODES.kind for item in items)
+
+
+def all_cases() -> list[Case]:
+    return [Case(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]
+
+
+def named(name: str) -> Case:
+    return Case(FOLDER / name)
+
+
+def _probe(plan: ProbePlan, story: dict[str, Any]) -> ProbeFacts | None:
+    if not plan.from_vantage(Vantage.POD):
+        return None
+    return ProbeFacts(
+        namespace="shop",
+        pod="svcprobe-x7k2qf",
+        node=str(story.get("node", "node-1")),
+        image="docker.io/curlimages/curl:8.17.0",
+        curl_version="8.17.0",
+        settled=plan.settle,
+        seconds=1.4,
+        problem=str(story.get("problem", "")),
+        leftover=str(story.get("leftover", "")),
+    )
+
+
+def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[str, Any]) -> tuple[PathResult, ...]:
+    """One vantage's results: a first round, and a second one of what failed in it."""
+    probes = plan.from_vantage(vantage)
+    if vantage is Vantage.POD and story.get("problem"):
+        return join(probes, [], "the probe pod did not run")
+    first = [o for probe in probes for o in _observations(probe, story, is_retry=plan.settle)]
+    results = join(probes, first)
+    again = () if plan.settle else to_confirm(results, lambda r: bool(why_expected(snapshot, r, results)))
+    second = [o for probe in again for o in _observations(probe, story, is_retry=True)]
+    return join(probes, [*first, *second])
+
+
+def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterator[Observation]:
+    entry = next((entry for entry in story.get("paths") or [] if _fits(entry, probe)), {})
+    usual = 200 if probe.request.is_http else "connected"
+    answers = entry.get("attempts") or [entry.get("came", usual)]
+    if is_retry:
+        answers = entry.get("later", answers)
+    for attempt in range(probe.attempts):
+        yield _observation(probe, attempt, answers[attempt % len(answers)], is_retry)
+
+
+def _fits(entry: dict[str, Any], probe: Probe) -> bool:
+    kind, _, which = str(entry["path"]).partition(" ")
+    path = probe.path
+    known_as = ("", path.subject, path.host, path.target, path.node, path.service_port.name if path.service_port else "")
+    return path.kind.value == kind and which in known_as and entry.get("from", probe.vantage.value) == probe.vantage.value
+
+
+def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Observation:
+    seconds = 0.004
+    if isinstance(answer, int):
+        transfer = {"exitcode": 0, "num_connects": 1, "http_code": answer, "time_total": seconds}
+    else:
+        transfer = {"time_total": seconds, **(answer if isinstance(answer, dict) else CURL[answer])}
+    observation = decode(probe.id, attempt, transfer, probe.request, is_retry)
+    if isinstance(answer, str) and observation.outcome is not Outcome(answer):
+        raise ValueError(f"{answer} is no answer to {probe.request} at {probe.path.target}")
+    return observation if probe.vantage is Vantage.POD else replace(observation, connect_seconds=0.0, remote_ip="")
+
+
+def in_short(found: Report) -> str:
+    """What expected.txt holds: identities, and no sentences."""
+    lines = [found.verdict.value]
+    for finding in found.findings:
+        lines.append(f"{finding.code} {finding.severity.value} {finding.subject}")
+        lines += [f"  $ {line}" for line in commands(finding)]
+        lines += [f"  hence {line.split()[0]}" for line in finding.consequences]
+    lines += [f"skipped {skipped.what.split()[0]}" for skipped in found.skipped if skipped.what.startswith("SVC")]
+    return "\n".join(lines) + "\n"
+
+
+def commands(finding: Finding) -> list[str]:
+    return [line for line in finding.fix if line.startswith(("kubectl ", "curl "))]
+
+
+def found_codes(expected: str) -> set[str]:
+    """The codes that are found, consequences included."""
+    words = [line.split() for line in expected.splitlines()[1:]]
+    return {w[0] for w in words if w[0].startswith("SVC")} | {w[1] for w in words if w[0] == "hence"}
