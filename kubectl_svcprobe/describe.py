@@ -7,7 +7,7 @@ from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.expect import SHORT_CUT, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
@@ -155,7 +155,9 @@ def node_facts(snapshot: Snapshot) -> tuple[NodeFacts, ...]:
 def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbePlan) -> tuple[PathFacts, ...]:
     """What was tried, in the order of a packet's way, and then what was not."""
     tried = tuple(
-        _path_facts(r, why_expected(snapshot, r, results)) for r in results if r.probe.path.kind is not PathKind.CONTROL
+        _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail)
+        for r in results
+        if r.probe.path.kind is not PathKind.CONTROL
     )
     untried = tuple(
         PathFacts(
@@ -180,7 +182,7 @@ def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbeP
     return tuple(sorted((*tried, *untried), key=lambda p: (order.index(p.kind), p.vantage)))
 
 
-def _path_facts(result: PathResult, expected: str) -> PathFacts:
+def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:
     path = result.probe.path
     return PathFacts(
         kind=path.kind.value,
@@ -196,6 +198,6 @@ def _path_facts(result: PathResult, expected: str) -> PathFacts:
         attempts=len(result.ran),
         succeeded=len(result.good),
         milliseconds=round(result.seconds * 1000, 1),
-        detail=result.detail,
+        detail=detail,
         expected=expected,
     )

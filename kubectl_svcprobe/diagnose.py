@@ -89,6 +89,11 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence) -> str:
     if untried:
         left = listed(f"{port.port}/{port.protocol}" for port in untried)
         return f"{name} works on every path that could be tried; {left} could not."
+    outside = (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
+    if any(r.probe.path.kind in outside for r in good) and not any(
+        r.probe.path.kind in outside and r.probe.vantage is Vantage.HERE for r in good
+    ):
+        return f"{name} works inside the cluster; its outside address was not tried from outside."
     down = [n.meta.name for n in evidence.snapshot.nodes if not n.is_ready and any(p.node_port for p in service.ports)]
     if down:
         return (

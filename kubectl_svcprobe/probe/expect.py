@@ -31,6 +31,23 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
     return ""
 
 
+#: What the report says of an outside address that a pod reached.
+SHORT_CUT = "short cut"
+
+
+def is_short_cut(snapshot: Snapshot, result: PathResult) -> bool:
+    """Whether a pod's success at an outside address proves nothing about the way from outside.
+
+    The Service proxy of the pod's own node answers for a load balancer's address and for external IPs, unless the address
+    has `ipMode: Proxy` or is a name (KEP-1860).
+    """
+    path, service = result.probe.path, snapshot.service
+    if result.probe.vantage is not Vantage.POD or service is None or not result.outcome.is_good:
+        return False
+    goes_out = {i.address for i in service.load_balancer_ingress if i.ip_mode == "Proxy" or i.hostname}
+    return path.kind in (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP) and path.host not in goes_out
+
+
 def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:
     """A node port under `externalTrafficPolicy: Local` on a node that has no endpoint of its own."""
     path, service = result.probe.path, snapshot.service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubectl_svcprobe.probe.expect import BEYOND_REACH
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, SHORT_CUT
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts, Report
 from kubectl_svcprobe.words import count, listed
@@ -135,6 +135,8 @@ def _result(path: PathFacts) -> str:
         word = path.detail
     elif path.outcome == "connected":
         word = "connects"
+    if path.detail == SHORT_CUT:
+        word = f"{word}, {SHORT_CUT}"
     not_ready = "" if path.offered or path.expected else ", though not ready"
     return f"{_symbol(path)} {word}{not_ready}"
 

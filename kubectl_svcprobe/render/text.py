@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.facts.times import in_words, seconds_between
+from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import Finding, PathFacts, Report, Verdict
@@ -168,6 +169,8 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         said = (
             "; ".join(f"{p.request.split(' (')[0]} on port {p.port}" for p in report.service.ports if p.request) + "."
         )
+    if any(path.detail == SHORT_CUT for path in tried):
+        said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
     if report.probe and report.probe.pod and not report.probe.problem:
         waited = " (a second one waited 5 s first)" if report.probe.settled else ""
         gone = "may still be there" if report.probe.leftover else "gone again"
