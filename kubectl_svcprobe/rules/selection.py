@@ -93,7 +93,7 @@ def selector_matches_no_pod(ev: Evidence) -> Iterator[Match]:
     yield Match(
         subject=service.ref,
         headline=f"{name} is down for everyone: its selector matches no pod.",
-        message=f"The selector {selector} matches none of the {count(total, 'pod')} in {namespace}.",
+        message=f"The selector {selector} matches {_none_of(total)} in {namespace}.",
         evidence=tuple(evidence),
         fix=tuple(_selector_fixes(ev, misses)),
     )
@@ -108,7 +108,11 @@ def _label_sits_outside(ev: Evidence) -> Iterator[str]:
 
 def _selector_fixes(ev: Evidence, misses: list[NearMiss]) -> Iterator[str]:
     service = ev.service
-    if misses and all(misses[0].differs.values()):
+    if outside := _labelled_outside(ev):
+        ref = outside[0].ref
+        yield f"add {labels(service.selector)} to spec.template.metadata.labels of {ref}:"
+        yield ev.kubectl(service.namespace, "edit", ref.kind.lower(), ref.name)
+    elif misses and all(misses[0].differs.values()):
         patch = {"spec": {"selector": dict(misses[0].differs)}}
         yield ev.kubectl.patch(service.namespace, "service", service.name, patch)
         yield f"this sends the traffic of {service.name} to the pods of {misses[0].owner}"
@@ -129,11 +133,11 @@ def _makers(ev: Evidence) -> list[Workload]:
     "SVC202",
     "workload-scaled-to-zero",
     Severity.ERROR,
-    reads={"Service", "Pod", "Deployment", "StatefulSet"},
+    reads={"Service", "Pod", "Deployment", "StatefulSet", "DaemonSet"},
     source=SERVICE_DOC,
 )
 def workload_scaled_to_zero(ev: Evidence) -> Iterator[Match]:
-    """**What.** The selector is right, and the workload behind it is scaled to zero.
+    """**What.** The selector is right, and the workload behind it is scaled to zero, or is a DaemonSet that no node fits.
 
     **Why it matters.** No pods, no endpoints: connections are refused until it is scaled up.
 
@@ -144,13 +148,19 @@ def workload_scaled_to_zero(ev: Evidence) -> Iterator[Match]:
     if service is None or not service.selector or ev.snapshot.pods:
         return
     for workload in _makers(ev):
-        if workload.replicas == 0 and workload.ref.kind != "DaemonSet":
+        if workload.replicas == 0:
             kind, name, namespace = workload.ref.kind.lower(), workload.ref.name, service.namespace
+            is_daemon = workload.ref.kind == "DaemonSet"
+            what, wants = ("fits no node", "0 nodes fit") if is_daemon else ("is scaled to 0", "wants 0 replicas")
             yield Match(
                 subject=workload.ref,
-                headline=f"{service.name} is down for everyone: {workload.ref} is scaled to 0.",
-                message=f"The selector {labels(service.selector)} matches {workload.ref}, which wants 0 replicas.",
-                fix=(ev.kubectl(namespace, "scale", kind, name, "--replicas", "1"),),
+                headline=f"{service.name} is down for everyone: {workload.ref} {what}.",
+                message=f"The selector {labels(service.selector)} matches {workload.ref}, which {wants}.",
+                fix=(
+                    ev.kubectl(namespace, "describe", kind, name)
+                    if is_daemon
+                    else ev.kubectl(namespace, "scale", kind, name, "--replicas", "1"),
+                ),
             )
 
 
@@ -231,7 +241,8 @@ def selected_pods_have_finished(ev: Evidence) -> Iterator[Match]:
     states = listed(sorted({f"{pod.phase}{f' ({pod.reason})' if pod.reason else ''}" for pod in pods}))
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} is down for everyone: all {count(len(pods), 'pod')} behind it have finished.",
+        headline=f"{service.name} is down for everyone: "
+        + ("its only pod has finished." if len(pods) == 1 else f"all {len(pods)} pods behind it have finished."),
         message=f"The selector {labels(service.selector)} matches {listed(pod.meta.name for pod in pods)}: {states}.",
         evidence=tuple(dict.fromkeys(pod.message for pod in pods if pod.message)),
         fix=(ev.kubectl(service.namespace, "get", "pods", "-l", labels(service.selector), "-o", "wide"),),
