@@ -33,6 +33,11 @@ class Evidence:
         assert self.snapshot.service is not None
         return self.snapshot.service
 
+    def part(self, port: ServicePort) -> str:
+        """The Service, or the port of it that is meant where it has several, as the subject of a sentence."""
+        service = self.service
+        return service.name if len(service.ports) == 1 else f"port {port.name or port.port} of {service.name}"
+
     @property
     def vantage_is_sound(self) -> bool:
         """Whether the probe pod can reach anything: a control answered, or some path of the Service did."""

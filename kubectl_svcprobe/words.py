@@ -24,6 +24,13 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
 
 
+def gist(text: str, most: int = 70) -> str:
+    """The first clauses of a message whose parts are joined by colons: so many that it is no longer than `most`, but one."""
+    while len(text) > most and ": " in text:
+        text = text.rpartition(": ")[0]
+    return text
+
+
 def labels(pairs: Mapping[str, str]) -> str:
     """`app=devops,tier=web`, as kubectl writes selectors."""
     return ",".join(f"{key}={value}" for key, value in sorted(pairs.items())) or "<none>"

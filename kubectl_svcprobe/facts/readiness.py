@@ -56,7 +56,7 @@ def _of_readiness(pod: Pod, snapshot: Snapshot) -> str:
         return f"a readiness gate is not met: {ready.message}"
     if unhealthy:
         latest = max(unhealthy, key=lambda event: event.last)
-        return latest.message.strip().splitlines()[0]
+        return latest.message.strip().splitlines()[0].rstrip(": ")
     if all(status.state == "running" for status in pod.statuses if not status.is_init) and pod.statuses:
         waiting = [s.name for s in pod.statuses if not s.ready and not s.is_init]
         return (

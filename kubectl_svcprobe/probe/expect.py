@@ -12,6 +12,9 @@ from kubectl_svcprobe.probe.results import PathResult
 #: What the report says of node ports where no node at all can be reached.
 BEYOND_REACH = "not reachable from here"
 
+#: What the report says of a pod's failure at a node port under `externalTrafficPolicy: Local`.
+NO_PROOF = "no proof: policy Local"
+
 LOST = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 
 
@@ -25,7 +28,7 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
     if is_dropped_by_policy(snapshot, result):
         return "as declared"
     if is_left_open(snapshot, result):
-        return "left open"
+        return NO_PROOF
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
         return BEYOND_REACH
     return ""

@@ -67,7 +67,8 @@ def find_paths(snapshot: Snapshot) -> tuple[ExposurePath, ...]:
 
 def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> Iterator[ExposurePath]:
     for joined in snapshot.endpoints_of(port):
-        if joined.port:
+        # The address of a pod that has finished may be another pod's by now.
+        if joined.port and not (joined.pod and joined.pod.is_finished):
             yield endpoint_path(joined, port, snapshot)
     for address in service.cluster_ips:
         yield ExposurePath(PathKind.CLUSTER_IP, address, port.port, port)

@@ -104,7 +104,7 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
 #: The innermost cause decides; the order is from the particular to the general.
 _BY_CAUSE: tuple[tuple[type[BaseException], Outcome, str], ...] = (
     (ConnectionRefusedError, Outcome.REFUSED, ""),
-    (ConnectionResetError, Outcome.RESET, "reset the connection"),
+    (ConnectionResetError, Outcome.RESET, "reset once connected"),
     (socket.gaierror, Outcome.DNS_FAILED, "does not resolve"),
     (TimeoutError, Outcome.TIMED_OUT, ""),
 )
@@ -115,12 +115,12 @@ def classify(error: BaseException) -> tuple[Outcome, str]:
     causes = _causes(error)
     names = {type(cause).__name__ for cause in causes}
     if names & {"ReadTimeoutError", "ReadTimeout"}:
-        return Outcome.NO_ANSWER, "accepted the connection, then silent"
+        return Outcome.NO_ANSWER, "silent once connected"
     if names & {"SSLError", "SSLCertVerificationError"}:
         return Outcome.TLS_FAILED, "the TLS handshake failed"
     # Before ConnectionResetError, whose subclass http.client.RemoteDisconnected is.
     if names & {"RemoteDisconnected", "IncompleteRead"}:
-        return Outcome.NO_ANSWER, "closed the connection without an answer"
+        return Outcome.NO_ANSWER, "closed unanswered"
     for kind, outcome, detail in _BY_CAUSE:
         if any(isinstance(cause, kind) for cause in causes):
             return outcome, detail

@@ -102,7 +102,8 @@ def decode(
         attempt=attempt,
         outcome=outcome,
         http_status=_int(transfer, "http_code") if request.is_http else 0,
-        seconds=_float(transfer, "time_total"),
+        # A silent connect lasts until its limit: what counts is when the connection stood.
+        seconds=_float(transfer, "time_total" if request.is_http else "time_connect"),
         connect_seconds=_float(transfer, "time_connect"),
         lookup_seconds=_float(transfer, "time_namelookup"),
         remote_ip=str(transfer.get("remote_ip") or ""),
@@ -123,14 +124,14 @@ _BEFORE_CONNECT = {
 #: Exit codes after a connection, without an HTTP status: outcome and what to say.
 _AFTER_CONNECT = {
     1: (Outcome.CONNECTED, "it speaks, but not HTTP"),
-    7: (Outcome.RESET, "reset right after the connection"),
+    7: (Outcome.RESET, "reset once connected"),
     8: (Outcome.CONNECTED, "it speaks, but not HTTP"),
     16: (Outcome.CONNECTED, "it speaks, but not HTTP/2"),
-    28: (Outcome.NO_ANSWER, "accepted the connection, then silent"),
+    28: (Outcome.NO_ANSWER, "silent once connected"),
     35: (Outcome.TLS_FAILED, "the TLS handshake failed"),
-    52: (Outcome.NO_ANSWER, "closed the connection without an answer"),
-    55: (Outcome.RESET, "reset the connection"),
-    56: (Outcome.RESET, "reset the connection"),
+    52: (Outcome.NO_ANSWER, "closed unanswered"),
+    55: (Outcome.RESET, "reset once connected"),
+    56: (Outcome.RESET, "reset once connected"),
     60: (Outcome.TLS_FAILED, "the certificate was not accepted"),
     92: (Outcome.CONNECTED, "it speaks, but not HTTP/2"),
 }

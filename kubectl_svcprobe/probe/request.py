@@ -41,6 +41,9 @@ class Request:
         return f"GET {self.path}" if self.scheme == "http" else f"{self.scheme.upper()} GET {self.path}"
 
 
+#: Why a request is the one that the kubelet makes itself.
+OWN_PROBE = "the pod's own HTTP probe"
+
 TCP = Request("tcp", why="nothing says that it speaks HTTP")
 
 #: appProtocol and the first word of a port's name (the convention of Istio and of the Gateway API).
@@ -94,7 +97,7 @@ def _signs(snapshot: Snapshot, port: ServicePort) -> Iterator[Request]:
         scheme = _scheme_of_app_protocol(port.app_protocol)
         yield _like_probe(scheme, probe, f"appProtocol {port.app_protocol}")
     if probe:
-        yield Request(probe.scheme.lower(), probe.path, probe.host, "the pod's own HTTP probe")
+        yield Request(probe.scheme.lower(), probe.path, probe.host, OWN_PROBE)
     if numbers and numbers <= SILENT_PORTS:
         yield Request("tcp", why=f"port {min(numbers)} is a database's or broker's")
     for name in (port.name, port.target_port if isinstance(port.target_port, str) else ""):

@@ -64,7 +64,9 @@ def _result(probe: Probe, observations: tuple[Observation, ...], why_missing: st
     bad = [o for o in ran if o.outcome.is_bad]
     if not bad:
         worst = max(ran, key=lambda o: (o.outcome is Outcome.HTTP_ERROR, o.http_status))
-        return PathResult(probe, observations, worst.outcome, worst.detail)
+        errors = sum(o.outcome is Outcome.HTTP_ERROR for o in ran)
+        detail = f"{errors} of {len(ran)} answered {worst.http_status}" if 0 < errors < len(ran) else worst.detail
+        return PathResult(probe, observations, worst.outcome, detail)
     if len(bad) == len(ran):
         # The settled pod's word counts more than that of a pod in its first second.
         last = [o for o in bad if o.is_retry] or bad
@@ -78,10 +80,22 @@ def _mixed(ran: Sequence[Observation], bad: Sequence[Observation]) -> str:
     return f"{len(bad)} of {len(ran)} {how}"
 
 
+#: Failures that a pod's youth, or a Service proxy that is a moment behind, may be the reason of. Where a connection stood
+#: and nothing came, it is the application's silence, and asking again only takes its time once more.
+DOUBTFUL = (
+    Outcome.REFUSED,
+    Outcome.UNREACHABLE,
+    Outcome.TIMED_OUT,
+    Outcome.DNS_FAILED,
+    Outcome.RESET,
+    Outcome.INTERMITTENT,
+)
+
+
 def to_confirm(results: Iterable[PathResult], is_expected: Callable[[PathResult], bool]) -> tuple[Probe, ...]:
     """The probes whose failure is to be repeated before it is believed, with the controls of the pod."""
     controls = [r for r in results if r.probe.path.kind is PathKind.CONTROL]
-    failed = [r for r in results if r not in controls and r.outcome.is_bad and not is_expected(r)]
+    failed = [r for r in results if r not in controls and r.outcome in DOUBTFUL and not is_expected(r)]
     return tuple(r.probe for r in (*failed, *controls)) if failed else ()
 
 

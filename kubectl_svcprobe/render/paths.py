@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubectl_svcprobe.probe.expect import BEYOND_REACH, SHORT_CUT
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, NO_PROOF, SHORT_CUT
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts, Report
 from kubectl_svcprobe.words import count, listed
@@ -126,11 +126,10 @@ def _symbol(path: PathFacts) -> str:
 
 def _result(path: PathFacts) -> str:
     word = str(path.http_status) if path.http_status else path.outcome.replace("-", " ")
-    if path.outcome == "intermittent":
+    if path.outcome in ("intermittent", "http-error") and path.detail:
         word = path.detail
     if path.expected:
-        tally = f"{path.succeeded} of {path.attempts} answered" if path.succeeded else word
-        word = path.expected if path.expected == BEYOND_REACH else f"{tally}, {path.expected}"
+        word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF) else f"{word}, {path.expected}"
     elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
         word = path.detail
     elif path.outcome == "connected":

@@ -9,7 +9,7 @@ from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import Finding, PathFacts, Report, Verdict
-from kubectl_svcprobe.words import count, labels, listed
+from kubectl_svcprobe.words import count, gist, labels, listed
 
 SYMBOLS = {Verdict.OK: "✔", Verdict.WARNING: "!", Verdict.BROKEN: "✖", Verdict.UNKNOWN: "?"}
 INDENT = " " * 11
@@ -60,7 +60,7 @@ def _facts(report: Report, paper: Paper) -> Iterator[str]:
     if service.type != "ExternalName":
         yield from _row("Selector", _selected(report), paper)
     for pod in [p for p in report.pods if p.why_not_ready][:5]:
-        yield from _row("", f"{pod.name}: {pod.why_not_ready}", paper)
+        yield from _row("", f"{pod.name}: {gist(pod.why_not_ready)}", paper)
     if service.load_balancer:
         yield from _row("Balancer", _balancer(report), paper)
     if service.external_ips:

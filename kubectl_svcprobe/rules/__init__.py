@@ -1,6 +1,7 @@
 """What it means: every rule, in the order in which findings of the same severity are told."""
 
 from kubectl_svcprobe.rules import (
+    company,
     endpoints,
     load_balancers,
     looked,
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     selection.pods_cannot_be_created,
     selection.selectorless_without_endpoints,
     selection.selected_pods_have_finished,
+    company.several_workloads_behind_selector,
     endpoints.no_pod_ready,
     endpoints.some_pods_not_ready,
     endpoints.ready_pod_not_in_endpoints,

@@ -9,9 +9,10 @@ from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.request import OWN_PROBE
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, READINESS_DOC, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.words import count, labels, listed
+from kubectl_svcprobe.words import count, gist, labels, listed
 
 #: Seconds for which a new pod may be not ready, or a ready one not listed, without a word.
 STARTING = 60.0
@@ -24,6 +25,20 @@ def _reasons(ev: Evidence, pods: list[Pod]) -> list[str]:
     for pod in pods:
         by_reason.setdefault(why_not_ready(pod, ev.snapshot), []).append(pod)
     return [f"{listed(pod.meta.name for pod in same)}: {reason}" for reason, same in by_reason.items()]
+
+
+def _answers_although_not_ready(ev: Evidence) -> Iterator[str]:
+    """What an application's answers say of its readiness probe; an error at the probe's own path only confirms it."""
+    answering = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.outcome.is_good]
+    confirming = [r for r in answering if r.http_status >= 400 and r.probe.request.why == OWN_PROBE]
+    doubting = [r for r in answering if r not in confirming]
+    if confirming:
+        who = listed(dict.fromkeys(r.probe.path.subject for r in confirming))
+        yield f"asked the same way, {who} answered this probe with {confirming[0].http_status} too"
+    if doubting:
+        names = list(dict.fromkeys(r.probe.path.subject for r in doubting))
+        said = "answers at its port although it is" if len(names) == 1 else "answer at their port although they are"
+        yield f"{listed(names)} {said} not ready: suspect the readiness probe before the application"
 
 
 def _running(ev: Evidence) -> list[Pod]:
@@ -64,13 +79,8 @@ def no_pod_ready(ev: Evidence) -> Iterator[Match]:
     if any(ev.snapshot.usable(port) for port in service.ports):
         return
     reasons = _reasons(ev, pods)
-    answering = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.outcome.is_good]
-    if answering:
-        names = listed(dict.fromkeys(r.probe.path.subject for r in answering))
-        reasons.append(
-            f"{names} answers at its port although it is not ready: suspect the readiness probe before the application"
-        )
-    first = reasons[0].split(": ", 1)[1]
+    reasons.extend(_answers_although_not_ready(ev))
+    first = gist(reasons[0].split(": ", 1)[1])
     is_starting = all(0 < ev.age(pod.meta.created) < STARTING / 2 for pod in pods) and "starting" in first
     yield Match(
         subject=service.ref,
@@ -111,7 +121,7 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
         + ("is not ready and gets no traffic." if len(unready) == 1 else "are not ready and get no traffic."),
         evidence=tuple(_reasons(ev, unready)),
         fix=(_describe(ev, unready[0]),),
-        brief=f"{len(unready)} of {count(len(pods), 'pod')} not ready: {why_not_ready(unready[0], ev.snapshot)}",
+        brief=f"{len(unready)} of {count(len(pods), 'pod')} not ready: {gist(why_not_ready(unready[0], ev.snapshot))}",
         severity=Severity.INFO if is_rollout else None,
     )
 

@@ -141,10 +141,11 @@ def _load_balancer_evidence(ev: Evidence, port: ServicePort) -> Iterator[str]:
 
 @rule("SVC530", "external-ip-does-not-answer", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
 def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
-    """**What.** An address of `externalIPs` answers neither this machine nor, where that was tried, the probe pod.
+    """**What.** An address of `externalIPs` does not answer this machine.
 
     **Why it matters.** Kubernetes accepts traffic for such an address on every node, but bringing it there is up to the
-    administrator: a route or a virtual address has to lead to a node.
+    administrator: a route or a virtual address has to lead to a node. A pod that gets an answer there proves nothing: its
+    own node gives it.
 
     **Known exceptions.** This machine may be outside of the network where the address is routed.
     """
@@ -152,14 +153,17 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
     if service is None:
         return
     for port in service.ports:
-        tried = ev.from_here(PathKind.EXTERNAL_IP, port) + ev.from_pod(PathKind.EXTERNAL_IP, port)
-        for address in service.external_ips:
-            results = [r for r in tried if r.probe.path.host == address]
-            if results and all(r.outcome.is_bad for r in results):
-                how = listed(sorted({r.outcome.value.replace("-", " ") for r in results}))
-                yield Match(
-                    subject=service.ref,
-                    headline=f"{service.name} does not answer at its external IP {address}:{port.port} ({how}).",
-                    message=f"{address}:{port.port} was tried from {listed(r.probe.vantage.value for r in results)}: {how}.",
-                    fix=(f"check that {address} is routed to a node of the cluster",),
-                )
+        for result in ev.from_here(PathKind.EXTERNAL_IP, port):
+            if not result.outcome.is_bad or result.outcome is Outcome.INTERMITTENT:
+                continue
+            address, how = result.probe.path, result.outcome.value.replace("-", " ")
+            inside = [r for r in ev.from_pod(PathKind.EXTERNAL_IP, port) if r.probe.path.host == address.host]
+            yield Match(
+                subject=service.ref,
+                headline=f"{service.name} does not answer this machine at its external IP {address.target} ({how}).",
+                message=f"From this machine, {address.target}: {how}.",
+                evidence=("a pod gets an answer there, but its own node gives it, not the way from outside",)
+                if any(r.outcome.is_good for r in inside)
+                else (),
+                fix=(f"check that {address.host} is routed to a node of the cluster",),
+            )

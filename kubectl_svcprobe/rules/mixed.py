@@ -23,7 +23,7 @@ from kubectl_svcprobe.words import count, labels, listed
     "endpoint-fails",
     Severity.ERROR,
     reads={"Service", "EndpointSlice"},
-    explains=("SVC732", "SVC304", "SVC701", "SVC511", "SVC512", "SVC521", "SVC530"),
+    explains=("SVC732", "SVC206", "SVC304", "SVC701", "SVC511", "SVC512", "SVC521", "SVC530"),
     source=DEBUG_SERVICE,
 )
 def endpoint_fails(ev: Evidence) -> Iterator[Match]:
@@ -46,14 +46,14 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
         if not failed or len(failed) == len(results) or all(r.outcome is Outcome.TLS_FAILED for r in failed):
             continue
         outcome = Counter(r.outcome for r in failed).most_common(1)[0][0]
-        name, noun = service.name, count(len(results), "endpoint")
+        noun = count(len(results), "endpoint")
         share = f"about {len(failed)} request{'s' if len(failed) > 1 else ''} in {len(results)}"
         who = f"one of its {noun}" if len(failed) == 1 else f"{len(failed)} of its {noun}"
         verb = VERBS[outcome] if len(failed) == 1 else _plural(VERBS[outcome])
         subject = failed[0].probe.path.subject
         yield Match(
             subject=ObjectRef("Pod", service.namespace, subject),
-            headline=f"{name} fails for {share}: {who} {verb}.",
+            headline=f"{ev.part(port)} fails for {share}: {who} {verb}.",
             message=f"{listed(r.probe.path.subject for r in failed)} {verb} at port {failed[0].probe.path.port}; "
             f"the other {len(results) - len(failed)} answer.",
             evidence=tuple(_apple_evidence(ev, failed, results)),

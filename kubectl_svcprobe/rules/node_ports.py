@@ -78,7 +78,7 @@ def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iter
     if dropped:
         yield f"dropped as declared: {listed(dropped)}"
     if any(is_left_open(ev.snapshot, r) for r in tried):
-        yield "left open: pods are treated as if the policy were Cluster, so what they get from node ports varies"
+        yield "no proof either way: pods are treated as if the policy were Cluster, so what they get from node ports varies"
 
 
 def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:

@@ -61,7 +61,7 @@ def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
         how = VERBS.get(failed[0].outcome, failed[0].outcome.value)
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: "
+            headline=f"{ev.part(port)} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: "
             f"look at the Service proxy of {node}.",
             message=f"{failed[0].probe.path.target} {how}, "
             f"while {count(len(endpoints), 'endpoint')} answered {_vantage(ev)} directly.",
@@ -122,7 +122,7 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
         pod = pods.get(first.probe.path.subject)
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} accepts connections but does not answer: the network is fine, its application is not.",
+            headline=f"{ev.part(port)} accepts connections but does not answer: the network is fine, its application is not.",
             message=f"{_every(results, 'endpoint')} {VERBS[outcome]} ({first.probe.request} on port {first.probe.path.port}).",
             evidence=tuple(
                 filter(
@@ -178,7 +178,7 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             )
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} cannot be reached from {_vantage(ev)}: "
+            headline=f"{ev.part(port)} cannot be reached from {_vantage(ev)}: "
             + (
                 "its only endpoint does not answer."
                 if len(results) == 1
@@ -186,7 +186,9 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             ),
             message=f"Connection attempts to {listed(r.probe.path.target for r in results)} were not answered.",
             evidence=tuple(evidence),
-            fix=(
+            fix=(ev.kubectl(service.namespace, "get", "endpointslice", by_hand[0], "-o", "yaml"),)
+            if by_hand
+            else (
                 "look for what drops packets between pods: policies of the network plug-in, firewalls between nodes",
                 ev.kubectl(service.namespace, "get", "networkpolicies"),
             ),
@@ -216,11 +218,12 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
             continue
         total = len(ev.offered_endpoints(port))
         statuses = listed(sorted({str(r.http_status) for r in results}))
-        who = "its application answers" if len(results) >= total else f"{len(results)} of its {total} endpoints answer"
+        some = f"{len(results)} of its {total} endpoints {'answers' if len(results) == 1 else 'answer'}"
+        who = "its application answers" if len(results) >= total else some
         pod = next((p for p in ev.snapshot.pods if p.meta.name == results[0].probe.path.subject), None)
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} can be reached, but {who} {statuses}.",
+            headline=f"{ev.part(port)} can be reached, but {who} {statuses}.",
             message=f"{results[0].probe.request} on port {results[0].probe.path.port} was answered with {statuses}.",
             evidence=(f"from {listed((r.probe.path.subject or r.probe.path.target) for r in results)}",),
             fix=(ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20"),)
@@ -246,7 +249,8 @@ def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
         if results:
             yield Match(
                 subject=service.ref,
-                headline=f"{service.name} accepts connections, but fails the TLS handshake on port {results[0].probe.path.port}.",
+                headline=f"{ev.part(port)} accepts connections, but fails the TLS handshake "
+                f"on port {results[0].probe.path.port}.",
                 message=f"{_every(results, 'endpoint')} {VERBS[Outcome.TLS_FAILED]}.",
                 evidence=(results[0].detail, f"TLS was tried because of {results[0].probe.request.why}"),
                 fix=(f"if {mapping(port)} speaks plain HTTP, say so with appProtocol: http or a port name of http",),

@@ -53,7 +53,7 @@ def named_target_port_undeclared(ev: Evidence) -> Iterator[Match]:
         declared = _declared(endpoints, port.protocol)
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} is down for everyone: no pod has a port named {port.target_port}.",
+            headline=f"{ev.part(port)} is down for everyone: no pod has a port named {port.target_port}.",
             message=f"Port {mapping(port)} leads to the container port named {port.target_port}, "
             f"which none of the {count(len(endpoints), 'pod')} declares.",
             evidence=(_declared_in_words(declared),),
@@ -92,7 +92,7 @@ def named_target_port_on_some_pods(ev: Evidence) -> Iterator[Match]:
             owners = sorted({str(e.pod.workload) for e in without if e.pod})
             yield Match(
                 subject=service.ref,
-                headline=f"{service.name} leaves out {count(len(without), 'pod')}: no port there is named {port.target_port}.",
+                headline=f"{ev.part(port)} leaves out {count(len(without), 'pod')}: no port there is named {port.target_port}.",
                 message=f"{listed(e.name for e in without)} declare no port named {port.target_port}; "
                 f"{len(endpoints) - len(without)} do.",
                 evidence=(f"they belong to {listed(owners)}",) if owners else (),
@@ -128,16 +128,23 @@ def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
             continue
         endpoints = ev.snapshot.usable(port)
         numbers = sorted({r.probe.path.port for r in results})
-        others = {n: name for n, name in _declared(endpoints, port.protocol).items() if n not in numbers}
+        taken = {*numbers, *(number for other in service.ports for number in _leads_to(ev, other))}
+        others = {n: name for n, name in _declared(endpoints, port.protocol).items() if n not in taken}
         every = {1: "its only endpoint refuses", 2: "both endpoints refuse"}
         all_of = every.get(len(results), f"all {len(results)} endpoints refuse")
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} is down for everyone: nothing listens on port {listed(map(str, numbers))} of its pods.",
+            headline=f"{ev.part(port)} is down for everyone: "
+            f"nothing listens on port {listed(map(str, numbers))} of its pods.",
             message=f"Port {mapping(port)}: {all_of} connections on {listed(map(str, numbers))}.",
             evidence=tuple(_refusal_evidence(ev, endpoints, port)),
             fix=tuple(_listen_fixes(ev, port, others, endpoints)),
         )
+
+
+def _leads_to(ev: Evidence, port: ServicePort) -> set[int]:
+    """The port numbers that a Service port leads to on its pods."""
+    return {joined.port for joined in ev.snapshot.endpoints_of(port) if joined.port}
 
 
 def _refusal_evidence(ev: Evidence, endpoints: tuple[JoinedEndpoint, ...], port: ServicePort) -> Iterator[str]:

@@ -99,11 +99,23 @@ def selector_matches_no_pod(ev: Evidence) -> Iterator[Match]:
     )
 
 
-def _label_sits_outside(ev: Evidence) -> Iterator[str]:
+def _none_of(total: int) -> str:
+    return {0: "nothing: there is no pod", 1: "not the only pod"}.get(total, f"none of the {total:,} pods")
+
+
+def _labelled_outside(ev: Evidence) -> list[Workload]:
     """The classic slip: the label is on the Deployment itself, and not on its pod template."""
-    for workload in ev.snapshot.workloads or ():
-        if selects(ev.service.selector, workload.meta.labels) and not selects(ev.service.selector, workload.pod_labels):
-            yield f"{workload.ref} carries these labels itself, but its pod template does not: only the template's reach the pods"
+    selector = ev.service.selector
+    carriers = [w for w in ev.snapshot.workloads or () if selects(selector, w.meta.labels)]
+    return [w for w in carriers if not selects(selector, w.pod_labels)]
+
+
+def _label_sits_outside(ev: Evidence) -> Iterator[str]:
+    for workload in _labelled_outside(ev):
+        yield (
+            f"{workload.ref} carries these labels itself, but its pod template does not: "
+            "only the template's reach the pods"
+        )
 
 
 def _selector_fixes(ev: Evidence, misses: list[NearMiss]) -> Iterator[str]:

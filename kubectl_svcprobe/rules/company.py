@@ -1,0 +1,40 @@
+"""2xx, continued: who stands together behind one selector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
+from kubectl_svcprobe.words import count, labels, listed
+
+
+@rule("SVC206", "several-workloads-behind-selector", Severity.WARNING, reads={"Service", "Pod"}, source=SERVICE_DOC)
+def several_workloads_behind_selector(ev: Evidence) -> Iterator[Match]:
+    """**What.** The selector matches pods of more than one workload.
+
+    **Why it matters.** Requests go to all of them in turn. Where that is a second application that happens to carry the
+    same label, clients get the wrong answers now and then, and nothing looks broken.
+
+    **Known exceptions.** Blue-green and canary releases do this on purpose. Several revisions of one Deployment are one
+    workload, and pods that are being deleted or have finished do not count.
+    """
+    service = ev.snapshot.service
+    if service is None or not service.selector:
+        return
+    pods = [pod for pod in ev.snapshot.pods if not pod.is_finished and not pod.is_terminating]
+    owners = {owner: [pod for pod in pods if pod.workload == owner] for owner in sorted({pod.workload for pod in pods})}
+    if len(owners) < 2:
+        return
+    names = [f"{owner} ({count(len(mine), 'pod')})" for owner, mine in owners.items()]
+    yield Match(
+        subject=service.ref,
+        headline=f"{service.name} sends its traffic to {len(owners)} workloads: {listed(map(str, owners))}.",
+        message=f"The selector {labels(service.selector)} matches the pods of {listed(names)}.",
+        fix=(
+            "if one of them is not meant, give the meant one's pods a label of their own, and add it to the selector:",
+            ev.kubectl(service.namespace, "get", "pods", "-l", labels(service.selector), "--show-labels"),
+        ),
+        brief=f"several workloads behind its selector: {listed(map(str, owners))}",
+    )
