@@ -41,7 +41,7 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     guesses = [f"did you mean {listed(near)}?"] if near else []
     if elsewhere:
         guesses.append(
-            f"{listed(elsewhere)} has one of that name" if len(elsewhere) == 1 else f"{listed(elsewhere)} have one"
+            f"{listed(elsewhere)} has one of that name." if len(elsewhere) == 1 else f"{listed(elsewhere)} have one."
         )
     yield Match(
         subject=ObjectRef("Service", namespace, name),
