@@ -6,7 +6,7 @@ A folder of `tests/cases` holds
     observations.yaml   what came back; without it nothing was tried, as with `--no-probe --no-from-here`
     unread.yaml         kinds that cannot be listed: `forbidden: [Pod]`, `failed: [Node]`
     target.txt          the Service that is looked at, if it is not shop/web
-    expected.txt        the verdict; each finding with its commands and consequences; the rules that were skipped
+    expected.txt        the verdict; each finding with its commands and consequences; whether its rule was skipped
 
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON.
@@ -203,14 +203,15 @@ def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Obs
     return observation if probe.vantage is Vantage.POD else replace(observation, connect_seconds=0.0, remote_ip="")
 
 
-def in_short(found: Report) -> str:
-    """What expected.txt holds: identities, and no sentences."""
+def in_short(found: Report, code: str) -> str:
+    """What expected.txt holds: identities, and no sentences; and whether the rule that the case is about was skipped."""
     lines = [found.verdict.value]
     for finding in found.findings:
         lines.append(f"{finding.code} {finding.severity.value} {finding.subject}")
         lines += [f"  $ {line}" for line in commands(finding)]
         lines += [f"  hence {line.split()[0]}" for line in finding.consequences]
-    lines += [f"skipped {skipped.what.split()[0]}" for skipped in found.skipped if skipped.what.startswith("SVC")]
+    if any(skipped.what.startswith(f"{code} ") for skipped in found.skipped):
+        lines.append(f"skipped {code}")
     return "\n".join(lines) + "\n"
 
 
