@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kubectl_svcprobe.evidence import Evidence
@@ -37,6 +37,7 @@ def _finding(rule: Rule, match: Match) -> Finding:
         evidence=match.evidence,
         fix=match.fix,
         brief=match.brief or _brief(match),
+        port=match.port,
     )
 
 
@@ -48,25 +49,28 @@ def _brief(match: Match) -> str:
 
 def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings that another one explains become its `consequences`; the rest is sorted, the worst first."""
-    causes = {code: finding for finding in reversed(findings) for code in BY_CODE[finding.code].explains}
-    explained: dict[str, list[str]] = {}
-    roots: list[Finding] = []
+    explained: dict[Finding, list[str]] = {}
     for finding in findings:
-        root = _root(finding, causes)
-        if root is finding:
-            roots.append(finding)
-        else:
-            explained.setdefault(root.code, []).append(f"{finding.code} {finding.headline}")
-    first = {finding.code: finding for finding in reversed(roots)}
-    folded = (replace(f, consequences=tuple(explained.get(f.code, ()))) if first[f.code] is f else f for f in roots)
-    return tuple(sorted(folded, key=lambda finding: finding.severity.rank))
+        root = _root(finding, findings)
+        lines = explained.setdefault(root, [])
+        if root is not finding:
+            lines.append(f"{finding.code} {finding.headline}")
+    folded = [replace(root, consequences=tuple(lines)) for root, lines in explained.items()]
+    order = {finding.code: place for place, finding in reversed(list(enumerate(findings)))}
+    return tuple(sorted(folded, key=lambda finding: (finding.severity.rank, order[finding.code])))
 
 
-def _root(finding: Finding, causes: Mapping[str, Finding]) -> Finding:
+def _root(finding: Finding, findings: Sequence[Finding]) -> Finding:
     """The first cause in a chain of causes, which `explains` must not close to a ring (a test sees to that)."""
-    while cause := causes.get(finding.code):
-        finding = cause
-    return finding
+    causes = (cause for cause in findings if _explains(cause, finding))
+    cause = next(causes, None)
+    return finding if cause is None else _root(cause, findings)
+
+
+def _explains(cause: Finding, finding: Finding) -> bool:
+    """Whether the rule says so, and both are about the same port, or one is about the whole Service."""
+    is_same_port = cause.port == finding.port or 0 in (cause.port, finding.port)
+    return finding.code in BY_CODE[cause.code].explains and is_same_port
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

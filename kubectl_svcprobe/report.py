@@ -183,7 +183,8 @@ class PathFacts:
 class Finding:
     """Something that a rule found.
 
-    `fix` are lines: commands begin with `kubectl` or `curl`, all else is prose. `brief` is for a line of a list.
+    `port` is the Service's port that it is about, 0 for the whole Service. `fix` are lines: commands begin with `kubectl`
+    or `curl`, all else is prose. `brief` is for a line of a list.
     """
 
     code: str
@@ -195,6 +196,7 @@ class Finding:
     evidence: tuple[str, ...]
     fix: tuple[str, ...]
     brief: str = ""
+    port: int = 0
     consequences: tuple[str, ...] = ()
 
 

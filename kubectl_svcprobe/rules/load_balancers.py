@@ -118,6 +118,7 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
         addresses = listed(r.probe.path.target for r in failed)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{service.name} does not answer this machine at its load balancer {addresses} ({how}).",
             message=f"From this machine, {addresses}: {how}.",
             evidence=tuple(_load_balancer_evidence(ev, port)),
@@ -160,6 +161,7 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
             inside = [r for r in ev.from_pod(PathKind.EXTERNAL_IP, port) if r.probe.path.host == address.host]
             yield Match(
                 subject=service.ref,
+                port=port.port,
                 headline=f"{service.name} does not answer this machine at its external IP {address.target} ({how}).",
                 message=f"From this machine, {address.target}: {how}.",
                 evidence=("a pod gets an answer there, but its own node gives it, not the way from outside",)

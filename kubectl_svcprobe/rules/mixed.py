@@ -53,6 +53,7 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
         subject = failed[0].probe.path.subject
         yield Match(
             subject=ObjectRef("Pod", service.namespace, subject),
+            port=port.port,
             headline=f"{ev.part(port)} fails for {share}: {who} {verb}.",
             message=f"{listed(r.probe.path.subject for r in failed)} {verb} at port {failed[0].probe.path.port}; "
             f"the other {len(results) - len(failed)} answer.",

@@ -44,6 +44,7 @@ def network_policy_may_exclude_probe(ev: Evidence) -> Iterator[Match]:
             continue
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{service.name} does not answer this probe, possibly because of NetworkPolicy {listed(policies)}.",
             message=f"{listed(policies)} restricts who may connect to the pods of {service.name}; "
             "the probe pod may not be among them. "

@@ -55,6 +55,7 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
         serving = [n.meta.name for n in ev.snapshot.nodes if _has_local(ev, n.meta.name, port)]
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{service.name} does not answer at node port {port.node_port} of {listed(names)}: "
             f"no pod of it runs there, and externalTrafficPolicy is Local.",
             message=f"externalTrafficPolicy is Local, so nodes without a pod of {service.name} "
@@ -116,6 +117,7 @@ def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
         where = "any node" if len(nodes) == len({r.probe.path.node for r in tried}) else listed(nodes)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{service.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
             message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; "
             "the endpoints answer directly.",
@@ -155,6 +157,7 @@ def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
         how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{service.name} does not answer this machine at node port {port.node_port} of {nodes} ({how}); "
             "other nodes do.",
             message=f"From this machine, node port {port.node_port} of {nodes}: {how}. Other nodes answer from here.",

@@ -61,6 +61,7 @@ def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
         how = VERBS.get(failed[0].outcome, failed[0].outcome.value)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: "
             f"look at the Service proxy of {node}.",
             message=f"{failed[0].probe.path.target} {how}, "
@@ -122,6 +123,7 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
         pod = pods.get(first.probe.path.subject)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} accepts connections but does not answer: the network is fine, its application is not.",
             message=f"{_every(results, 'endpoint')} {VERBS[outcome]} ({first.probe.request} on port {first.probe.path.port}).",
             evidence=tuple(
@@ -178,6 +180,7 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             )
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} cannot be reached from {_vantage(ev)}: "
             + (
                 "its only endpoint does not answer."
@@ -223,6 +226,7 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
         pod = next((p for p in ev.snapshot.pods if p.meta.name == results[0].probe.path.subject), None)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} can be reached, but {who} {statuses}.",
             message=f"{results[0].probe.request} on port {results[0].probe.path.port} was answered with {statuses}.",
             evidence=(f"from {listed((r.probe.path.subject or r.probe.path.target) for r in results)}",),
@@ -249,6 +253,7 @@ def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
         if results:
             yield Match(
                 subject=service.ref,
+                port=port.port,
                 headline=f"{ev.part(port)} accepts connections, but fails the TLS handshake "
                 f"on port {results[0].probe.path.port}.",
                 message=f"{_every(results, 'endpoint')} {VERBS[Outcome.TLS_FAILED]}.",

@@ -53,6 +53,7 @@ def named_target_port_undeclared(ev: Evidence) -> Iterator[Match]:
         declared = _declared(endpoints, port.protocol)
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} is down for everyone: no pod has a port named {port.target_port}.",
             message=f"Port {mapping(port)} leads to the container port named {port.target_port}, "
             f"which none of the {count(len(endpoints), 'pod')} declares.",
@@ -92,6 +93,7 @@ def named_target_port_on_some_pods(ev: Evidence) -> Iterator[Match]:
             owners = sorted({str(e.pod.workload) for e in without if e.pod})
             yield Match(
                 subject=service.ref,
+                port=port.port,
                 headline=f"{ev.part(port)} leaves out {count(len(without), 'pod')}: no port there is named {port.target_port}.",
                 message=f"{listed(e.name for e in without)} declare no port named {port.target_port}; "
                 f"{len(endpoints) - len(without)} do.",
@@ -134,6 +136,7 @@ def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
         all_of = every.get(len(results), f"all {len(results)} endpoints refuse")
         yield Match(
             subject=service.ref,
+            port=port.port,
             headline=f"{ev.part(port)} is down for everyone: "
             f"nothing listens on port {listed(map(str, numbers))} of its pods.",
             message=f"Port {mapping(port)}: {all_of} connections on {listed(map(str, numbers))}.",
@@ -189,6 +192,7 @@ def headless_port_differs(ev: Evidence) -> Iterator[Match]:
         if isinstance(port.target_port, int) and port.target_port != port.port:
             yield Match(
                 subject=service.ref,
+                port=port.port,
                 headline=f"{service.name} is headless: clients have to use port {port.target_port}, not {port.port}.",
                 message=f"Port {mapping(port)} is not translated, since {service.name} is headless.",
                 evidence=tuple(

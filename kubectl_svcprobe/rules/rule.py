@@ -16,7 +16,7 @@ class Match:
     """One occurrence.
 
     `headline` is the verdict's sentence, should this be the worst; `brief` says it in a line of a list, after the name;
-    `severity` overrides the rule's.
+    `severity` overrides the rule's; `port` is the Service's port that it is about, 0 for all of it.
     """
 
     subject: ObjectRef
@@ -26,6 +26,7 @@ class Match:
     fix: tuple[str, ...] = ()
     severity: Severity | None = None
     brief: str = ""
+    port: int = 0
 
 
 Check = Callable[[Evidence], Iterator[Match]]

@@ -90,6 +90,8 @@ def selector_matches_no_pod(ev: Evidence) -> Iterator[Match]:
         for miss in misses[:3]
     ]
     evidence += list(_label_sits_outside(ev))
+    if not ev.snapshot.could_read("Deployment", "StatefulSet", "DaemonSet"):
+        evidence.append("workloads could not be read: one that is scaled to zero would not be seen")
     yield Match(
         subject=service.ref,
         headline=f"{name} is down for everyone: its selector matches no pod.",
@@ -176,14 +178,20 @@ def workload_scaled_to_zero(ev: Evidence) -> Iterator[Match]:
             )
 
 
-@rule("SVC203", "pods-cannot-be-created", Severity.ERROR, reads={"Service", "Pod"}, source=DEBUG_SERVICE)
+@rule(
+    "SVC203",
+    "pods-cannot-be-created",
+    Severity.ERROR,
+    reads={"Service", "Pod", "Deployment", "StatefulSet"},
+    source=DEBUG_SERVICE,
+)
 def pods_cannot_be_created(ev: Evidence) -> Iterator[Match]:
     """**What.** The selector is right, the workload wants pods, and there are none.
 
     **Why it matters.** Something refuses them: a quota, an admission webhook, Pod Security, a missing service account.
     The workload's ReplicaFailure condition says which, and is quoted.
 
-    **Known exceptions.** A workload that was created a moment ago.
+    **Known exceptions.** A workload that was created a moment ago is found too: look again.
     """
     service = ev.snapshot.service
     if service is None or not service.selector or ev.snapshot.pods:
