@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kubectl_svcprobe.facts.json_fields import flag, integer, items, mapping, text
+from kubectl_svcprobe.facts.json_fields import flag, integer, items, mapping, text, texts
 from kubectl_svcprobe.facts.model import Json, Meta, ObjectRef
 
 
@@ -35,9 +35,8 @@ class Endpoint:
         conditions, target = mapping(obj, "conditions"), mapping(obj, "targetRef")
         ready = conditions.get("ready") is not False
         serving = conditions.get("serving")
-        addresses = obj.get("addresses") or [""]
         return cls(
-            address=str(addresses[0]),
+            address=next(iter(texts(obj, "addresses")), ""),
             ready=ready,
             serving=ready if serving is None else bool(serving),
             terminating=flag(conditions, "terminating"),

@@ -31,6 +31,12 @@ def text(obj: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts(obj: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """The strings in the list under `key`."""
+    value = obj.get(key)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
 def integer(obj: Mapping[str, Any], key: str) -> int:
     """The number under `key`, or 0."""
     value = obj.get(key)

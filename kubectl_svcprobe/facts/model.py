@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubectl_svcprobe.facts.json_fields import at, flag, integer, items, mapping, strings, text
+from kubectl_svcprobe.facts.json_fields import at, flag, integer, items, mapping, strings, text, texts
 
 Json = Mapping[str, Any]
 
@@ -59,7 +59,7 @@ class Meta:
             annotations=strings(meta, "annotations"),
             created=text(meta, "creationTimestamp"),
             deleted=text(meta, "deletionTimestamp"),
-            finalizers=tuple(str(f) for f in meta.get("finalizers") or ()),
+            finalizers=texts(meta, "finalizers"),
             controller=owners[0] if owners else None,
         )
 
@@ -196,17 +196,17 @@ class Service:
     def from_json(cls, obj: Json) -> Service:
         """Read a core/v1 Service."""
         spec, status = mapping(obj, "spec"), mapping(obj, "status")
-        addresses = [str(ip) for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip]
+        addresses = texts(spec, "clusterIPs") or (text(spec, "clusterIP"),)
         return cls(
             meta=Meta.from_json(obj),
             type=text(spec, "type") or "ClusterIP",
             selector=strings(spec, "selector"),
             ports=tuple(ServicePort.from_json(port, index) for index, port in enumerate(items(spec, "ports"))),
-            cluster_ips=tuple(ip for ip in addresses if ip != "None"),
+            cluster_ips=tuple(ip for ip in addresses if ip not in ("", "None")),
             is_headless="None" in addresses,
-            ip_families=tuple(str(f) for f in spec.get("ipFamilies") or ()),
+            ip_families=texts(spec, "ipFamilies"),
             ip_family_policy=text(spec, "ipFamilyPolicy"),
-            external_ips=tuple(str(ip) for ip in spec.get("externalIPs") or ()),
+            external_ips=texts(spec, "externalIPs"),
             external_name=text(spec, "externalName"),
             external_traffic_policy=text(spec, "externalTrafficPolicy"),
             internal_traffic_policy=text(spec, "internalTrafficPolicy"),
@@ -218,7 +218,7 @@ class Service:
             health_check_node_port=integer(spec, "healthCheckNodePort"),
             load_balancer_class=text(spec, "loadBalancerClass"),
             load_balancer_ip=text(spec, "loadBalancerIP"),
-            load_balancer_source_ranges=tuple(str(r) for r in spec.get("loadBalancerSourceRanges") or ()),
+            load_balancer_source_ranges=texts(spec, "loadBalancerSourceRanges"),
             load_balancer_ingress=tuple(
                 LoadBalancerIngress.from_json(i) for i in items(mapping(status, "loadBalancer"), "ingress")
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubectl_svcprobe.facts.json_fields import integer, items, mapping, text
+from kubectl_svcprobe.facts.json_fields import integer, items, mapping, text, texts
 from kubectl_svcprobe.facts.model import Condition, Json, Meta, ObjectRef
 
 
@@ -44,7 +44,7 @@ class Node:
             meta=Meta.from_json(obj),
             addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
             conditions=Condition.all_of(obj),
-            images=frozenset(str(name) for image in items(status, "images") for name in image.get("names") or ()),
+            images=frozenset(name for image in items(status, "images") for name in texts(image, "names")),
         )
 
 

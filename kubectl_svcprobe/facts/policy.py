@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubectl_svcprobe.facts.json_fields import items, mapping, strings, text
+from kubectl_svcprobe.facts.json_fields import items, mapping, strings, text, texts
 from kubectl_svcprobe.facts.model import Json, Meta
 
 
@@ -44,10 +44,7 @@ class LabelSelector:
         expressions = items(obj, "matchExpressions")
         return cls(
             strings(obj, "matchLabels"),
-            tuple(
-                Requirement(text(e, "key"), text(e, "operator"), tuple(map(str, e.get("values") or ())))
-                for e in expressions
-            ),
+            tuple(Requirement(text(e, "key"), text(e, "operator"), texts(e, "values")) for e in expressions),
         )
 
 
@@ -72,6 +69,6 @@ class NetworkPolicy:
     def from_json(cls, obj: Json) -> NetworkPolicy:
         """Without policyTypes it is Ingress, and Egress too where egress rules exist (NetworkPolicySpec's documentation)."""
         spec = mapping(obj, "spec")
-        types = frozenset(map(str, spec.get("policyTypes") or ()))
+        types = frozenset(texts(spec, "policyTypes"))
         defaults = frozenset({"Ingress", "Egress"} if spec.get("egress") else {"Ingress"})
         return cls(Meta.from_json(obj), LabelSelector.from_json(mapping(spec, "podSelector")), types or defaults)
