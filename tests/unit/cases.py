@@ -187,8 +187,17 @@ def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterat
 def _fits(entry: dict[str, Any], probe: Probe) -> bool:
     kind, _, which = str(entry["path"]).partition(" ")
     path = probe.path
-    known_as = ("", path.subject, path.host, path.target, path.node, path.service_port.name if path.service_port else "")
-    return path.kind.value == kind and which in known_as and entry.get("from", probe.vantage.value) == probe.vantage.value
+    known_as = (
+        "",
+        path.subject,
+        path.host,
+        path.target,
+        path.node,
+        path.service_port.name if path.service_port else "",
+    )
+    return (
+        path.kind.value == kind and which in known_as and entry.get("from", probe.vantage.value) == probe.vantage.value
+    )
 
 
 def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Observation:

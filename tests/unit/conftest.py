@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+#: The same examples in every run, so that a failure is never a matter of luck; nothing is kept on disk.
+hypothesis.settings.register_profile("unit", derandomize=True, deadline=None, max_examples=60, database=None)
+hypothesis.settings.load_profile("unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
