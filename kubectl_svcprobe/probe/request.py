@@ -139,7 +139,7 @@ def _http_probes(pod: Pod, port: ServicePort, numbers: frozenset[int]) -> Iterat
 def clean_path(path: str) -> str:
     """A path that is nothing but a path: no space, control character, fragment, or second URL."""
     path = path if path.startswith("/") else f"/{path}"
-    return quote(path, safe="/?&=%:@!'()*+,;~-._")
+    return quote(path, safe="/?&=%:@!'()*+,;~-._", errors="replace")
 
 
 def clean_host(host: str) -> str:
