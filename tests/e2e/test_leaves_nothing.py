@@ -16,7 +16,6 @@ import pytest
 from tests.e2e.cluster import Namespace, deployment, service
 from tests.e2e.command import kubectl_svcprobe, svcprobe
 from tests.e2e.gate import POD, Gate, Hold, gate
-from tests.lab import Lab
 
 pytestmark = pytest.mark.lab
 
