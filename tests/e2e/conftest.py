@@ -6,13 +6,28 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Namespace
-from tests.lab import Lab
+from tests.lab import Lab, NotRunningError
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    """The lab of this checkout, which other work may share: each test keeps to namespaces of its own."""
-    return Lab.ensure()
+def lab() -> Iterator[Lab]:
+    """The lab of this checkout, which other work may share: each test keeps to namespaces of its own.
+
+    One that runs already is left running; one that had to be started ends with the tests.
+    """
+    was_running = is_running()
+    lab = Lab.ensure()
+    yield lab
+    if not was_running:
+        lab.stop()
+
+
+def is_running() -> bool:
+    try:
+        Lab.current()
+    except NotRunningError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
