@@ -29,7 +29,9 @@ def _reasons(ev: Evidence, pods: list[Pod]) -> list[str]:
 
 def _answers_although_not_ready(ev: Evidence) -> Iterator[str]:
     """What an application's answers say of its readiness probe; an error at the probe's own path only confirms it."""
-    answering = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.outcome.is_good]
+    by_probe = {p.meta.name for p in _running(ev) if "readiness probe" in why_not_ready(p, ev.snapshot).lower()}
+    tried = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.probe.path.subject in by_probe]
+    answering = [r for r in tried if r.outcome.is_good]
     confirming = [r for r in answering if r.http_status >= 400 and r.probe.request.why == OWN_PROBE]
     doubting = [r for r in answering if r not in confirming]
     if confirming:
