@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from kubectl_svcprobe.render.paths import BESIDE_HEADER, NARROW
 from kubectl_svcprobe.render.terminal import Paper, cleaned, ended
 from kubectl_svcprobe.render.text import SYMBOLS
 from kubectl_svcprobe.report import Report, ServiceFacts, Verdict
 from kubectl_svcprobe.words import count
 
 HEADERS = ("SERVICE", "TYPE", "ADDRESS", "PORTS", "ENDPOINTS", "STATE")
+#: On narrow paper: the name, the endpoints and the state.
+NARROW_COLUMNS = (0, 4, 5)
 IN_WORDS = {
     Verdict.BROKEN: "{} broken",
     Verdict.UNKNOWN: "{} unknown",
@@ -24,11 +27,14 @@ def render(reports: Sequence[Report], paper: Paper, wide: bool = False) -> str:
     from tabulate import tabulate
 
     reports = [cleaned(report) for report in reports]
-    rows = [_row(report) for report in reports]
-    taken = sum(max(len(row[i]) for row in [list(HEADERS), *rows]) for i in range(5)) + 5 * 2
+    shown = NARROW_COLUMNS if paper.width < NARROW and not wide else range(len(HEADERS))
+    headers = [HEADERS[i] for i in shown]
+    rows = [[row[i] for i in shown] for row in map(_row, reports)]
+    widths = [max(len(name) + BESIDE_HEADER, *(len(row[i]) for row in rows)) for i, name in enumerate(headers)]
+    taken = sum(widths[:-1]) + 2 * (len(headers) - 1)
     for row in rows:
-        row[5] = row[5] if wide else ended(row[5], max(paper.width - taken, 30))
-    lines = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True).splitlines()
+        row[-1] = row[-1] if wide else ended(row[-1], max(paper.width - taken, 20))
+    lines = tabulate(rows, headers, tablefmt="plain", disable_numparse=True).splitlines()
     symbols = ["", *(SYMBOLS[report.verdict] for report in reports)]
     painted = [
         paper.paint(line.rstrip(), s) if s in ("✖", "!", "?") else line.rstrip()

@@ -13,6 +13,9 @@ HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
 #: What a target keeps of its width, however long a result is.
 TARGET_WIDTH = 32
 
+#: What tabulate keeps free beside a header, where nothing below it is wider.
+BESIDE_HEADER = 2
+
 #: Columns below which the vantage is no column.
 NARROW = 80
 
@@ -48,10 +51,10 @@ def _table(
 
 def _fit(rows: list[list[str]], headers: tuple[str, ...], width: int) -> None:
     """Cut targets in their middle and results at their end, so that the table is no wider than the paper."""
-    widths = [max(len(row[i]) for row in [list(headers), *rows]) for i in range(len(headers))]
+    widths = [max(len(name) + BESIDE_HEADER, *(len(row[i]) for row in rows)) for i, name in enumerate(headers)]
     taken = sum(widths) - widths[1] - widths[2] + 2 * (len(headers) - 1)
     target = min(widths[1], max(width - taken - widths[2], min(widths[1], TARGET_WIDTH if width >= NARROW else 20)))
-    result = max(width - taken - target, len(headers[2]))
+    result = max(width - taken - target, len(headers[2]) + BESIDE_HEADER)
     for row in rows:
         row[1], row[2] = cut(row[1], target), ended(row[2], result)
 
