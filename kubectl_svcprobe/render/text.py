@@ -173,9 +173,10 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
     if report.probe and report.probe.pod and not report.probe.problem:
         waited = " (a second one waited 5 s first)" if report.probe.settled else ""
-        gone = "may still be there" if report.probe.leftover else "gone again"
+        seconds = f"{report.probe.seconds:.1f} s"
+        gone = f"may still be there after {seconds}" if report.probe.leftover else f"gone again after {seconds}"
         pod = f"{report.probe.namespace}/{report.probe.pod}"
-        said += f" Probe pod {pod}{waited}, labelled only as ours, {gone}. {report.probe.seconds:.1f} s"
+        said += f" Probe pod {pod}{waited}, labelled only as ours, {gone}."
     return said
 
 
