@@ -9,9 +9,9 @@ from kubectl_svcprobe.errors import UsageError
 
 _KINDS = ("service", "services", "svc", "service.v1.", "services.v1.")
 
-#: A DNS label (RFC 1123); Services may start with a digit since Kubernetes 1.34 (KEP-5311).
+#: A DNS label (RFC 1123), as names of Services and of their ports are; Services may start with a digit since Kubernetes
+#: 1.34 (KEP-5311).
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_PORT = re.compile(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def parse(word: str) -> Target:
         raise UsageError(
             f"error: {name or word!r} cannot be the name of a Service: lower case letters, digits and '-' only"
         )
-    if colon and not _PORT.fullmatch(port):
+    if colon and not _NAME.fullmatch(port):
         raise UsageError(
             f"error: {port!r} cannot be a port of {name}: give its number or its name, as in {name}:80 or {name}:http"
         )
