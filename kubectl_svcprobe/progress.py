@@ -41,10 +41,10 @@ class Progress:
             self._thread.start()
 
     def note(self, text: str) -> None:
-        """A line that stays, terminal or not."""
+        """Lines that stay, terminal or not; what they quote acts on no terminal."""
         with self._lock:
             self._erase()
-            print(text, file=self._stream, flush=True)
+            self._write("".join(f"{clean(line)}\n" for line in text.splitlines()))
 
     def close(self) -> None:
         """Leave no trace of the spinner."""
