@@ -5,15 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from tests.lab import Lab
 
 WAIT = "--timeout=60s"
 
 Object = dict[str, Any]
+
+#: Where the API server keeps what is waited for.
+ROOTS = {
+    "deployments": "/apis/apps/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
+    "events": "/api/v1",
+    "pods": "/api/v1",
+    "services": "/api/v1",
+}
 
 
 @dataclass(frozen=True)
@@ -55,16 +65,16 @@ class Namespace:
         """Wait until all its pods are ready, and none of an earlier revision is left."""
         self.kubectl("rollout", "status", f"deployment/{deployment}", WAIT)
 
-    def until(self, what: str, holds: Callable[[list[Object]], bool], *arguments: str) -> list[Object]:
-        """Watch objects of one kind until this holds of all of them together."""
-        return until(self.lab, ["-n", self.name, what, *arguments], holds)
+    def until(self, what: str, holds: Callable[[list[Object]], bool], labels: str = "") -> list[Object]:
+        """Watch objects of one kind (a resource, as in URLs) until this holds of all of them together."""
+        return until(self.lab, f"{ROOTS[what]}/namespaces/{self.name}/{what}", holds, labels)
 
     def await_endpoints(self, service: str, *addresses: str) -> None:
         """Until the Service's EndpointSlices list exactly these addresses as ready."""
+        wanted = sorted(addresses)
         self.until(
             "endpointslices",
-            lambda slices: ready_addresses(slices) == sorted(addresses),
-            "-l",
+            lambda slices: ready_addresses(slices) == wanted,
             f"kubernetes.io/service-name={service}",
         )
 
@@ -74,18 +84,21 @@ def ready_addresses(slices: list[Object]) -> list[str]:
     return sorted(e["addresses"][0] for e in endpoints if e["conditions"].get("ready"))
 
 
-def until(lab: Lab, arguments: Sequence[str], holds: Callable[[list[Object]], bool], seconds: int = 60) -> list[Object]:
-    """Watch with `kubectl get` until this holds of all objects together, and return them."""
-    watch = ["kubectl", "get", *arguments, "-o", "json", "--watch", "--output-watch-events"]
-    found: dict[str, Object] = {}
-    with lab.popen(["timeout", str(seconds), *watch], stdout=subprocess.PIPE, text=True) as process:
+def until(
+    lab: Lab, path: str, holds: Callable[[list[Object]], bool], labels: str = "", seconds: int = 60
+) -> list[Object]:
+    """The objects of a collection as soon as this holds of all of them: listed, then watched from that very state."""
+    query = f"labelSelector={quote(labels)}"
+    state = json.loads(lab.kubectl("get", "--raw", f"{path}?{query}"))
+    found: dict[str, Object] = {item["metadata"]["name"]: item for item in state["items"]}
+    if holds([*found.values()]):
+        return [*found.values()]
+    version = state["metadata"]["resourceVersion"]
+    watch = f"{path}?{query}&watch=1&resourceVersion={version}&timeoutSeconds={seconds}"
+    with lab.popen(["kubectl", "get", "--raw", watch], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            # kubectl says nothing of a list that is empty from the start
-            if holds([]) and not json.loads(lab.kubectl("get", *arguments, "-o", "json"))["items"]:
-                return []
-            for line in process.stdout:
-                event = json.loads(line)
+            for event in map(json.loads, process.stdout):
                 changed = event["object"]
                 found.pop(changed["metadata"]["name"], None)
                 if event["type"] != "DELETED":
@@ -94,9 +107,7 @@ def until(lab: Lab, arguments: Sequence[str], holds: Callable[[list[Object]], bo
                     return [*found.values()]
         finally:
             process.terminate()
-    raise AssertionError(
-        f"not within {seconds} s: kubectl get {' '.join(arguments)} came to\n{json.dumps(found, indent=1)}"
-    )
+    raise AssertionError(f"{path} ({labels}) came within {seconds} s to\n{json.dumps(found, indent=1)}")
 
 
 def await_service_account(lab: Lab, namespace: str) -> None:

@@ -261,7 +261,7 @@ def test_a_pod_that_is_kept_goes_with_cleanup(web: Namespace) -> None:
     assert web.names("pods", "-l", PROBE_PODS) == [name]
     cleaned = kubectl_svcprobe(web.lab, "cleanup", "-n", web.name)
     assert (cleaned.code, cleaned.stdout) == (0, f"pod {web.name}/{name} removed\n")
-    web.until("pods", lambda pods: not pods, "-l", PROBE_PODS)
+    web.until("pods", lambda pods: not pods, PROBE_PODS)
     assert web.names("pods", "-l", "app=web"), "and nothing else went"
 
 
@@ -326,4 +326,4 @@ def test_a_reader_that_leaves_early_is_no_error(web: Namespace) -> None:
 def nothing_is_left(web: Namespace) -> Iterator[None]:
     """After all of this no probe pod is there."""
     yield
-    web.until("pods", lambda pods: not pods, "-l", PROBE_PODS)
+    web.until("pods", lambda pods: not pods, PROBE_PODS)

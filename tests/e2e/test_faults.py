@@ -77,8 +77,7 @@ def come_about(lab: Lab, fault: Fault) -> None:
     namespace = Namespace(lab, fault.namespace)
     for what, wanted in fault.awaited.items():
         if what == "endpoints":
-            slices = ["-l", "kubernetes.io/service-name=web"]
-            namespace.until("endpointslices", partial(_are_ready, wanted), *slices)
+            namespace.until("endpointslices", partial(_are_ready, wanted), "kubernetes.io/service-name=web")
         else:
             enough = any if what == "events" else all
             namespace.until(what, partial(_contain, enough, wanted))
@@ -150,7 +149,7 @@ def test_fault(fault: Fault, answers: Mapping[str, Future[Answer]]) -> None:
 def test_no_probe_pod_is_left(fault: Fault, lab: Lab, answers: Mapping[str, Future[Answer]]) -> None:
     answers[fault.name].result()
     namespace = Namespace(lab, fault.namespace)
-    namespace.until("pods", lambda pods: not pods, "-l", "app.kubernetes.io/managed-by=kubectl-svcprobe")
+    namespace.until("pods", lambda pods: not pods, "app.kubernetes.io/managed-by=kubectl-svcprobe")
 
 
 def test_a_udp_port_is_not_tried_and_that_is_said(answers: Mapping[str, Future[Answer]]) -> None:
@@ -200,4 +199,4 @@ def configure(system: Namespace, corefile: str) -> None:
     system.kubectl("patch", "configmap", "coredns", "--patch", json.dumps({"data": {"Corefile": corefile}}))
     system.kubectl("rollout", "restart", "deployment/coredns")
     system.roll_out("coredns")
-    system.until("pods", lambda pods: len(pods) == 1, "-l", "k8s-app=kube-dns")
+    system.until("pods", lambda pods: len(pods) == 1, "k8s-app=kube-dns")

@@ -40,7 +40,7 @@ WRONG = {"selector": {"app": "wbe"}}
 
 
 def assert_no_pod_is_left(namespace: Namespace) -> None:
-    namespace.until("pods", lambda pods: not pods, "-l", PROBE_PODS)
+    namespace.until("pods", lambda pods: not pods, PROBE_PODS)
 
 
 # --- namespaces

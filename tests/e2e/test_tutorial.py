@@ -96,7 +96,7 @@ def test_4_pods_come_and_go_and_the_service_follows(devops: Namespace) -> None:
     def follows(replicas: int) -> set[str]:
         """The report names exactly the pods there are, and all of them answer."""
         devops.roll_out("devops")
-        devops.until("pods", lambda pods: len(pods) == replicas, "-l", LABEL)
+        devops.until("pods", lambda pods: len(pods) == replicas, LABEL)
         devops.await_endpoints("devops", *addresses(devops))
         answer = svcprobe(devops.lab, "devops")
         assert (answer.code, answer.report.verdict) == (0, "ok")
@@ -131,7 +131,7 @@ def test_5_a_node_goes_down_and_its_pods_come_back_elsewhere(devops: Namespace) 
         assert failed == {lost}
 
         # Now the control plane has. What is left of the Service works, and each lost pod is given its reason.
-        until(devops.lab, ["nodes"], lambda found: not is_ready(found, lost))
+        until(devops.lab, "/api/v1/nodes", lambda found: not is_ready(found, lost))
         devops.until("pods", lambda pods: not any(is_up(pod) for pod in pods if pod["metadata"]["name"] in gone))
         during = svcprobe(devops.lab, "devops").report
         reasons = {pod["name"]: pod["why_not_ready"] for pod in during.json["pods"]}
@@ -147,7 +147,7 @@ def test_5_a_node_goes_down_and_its_pods_come_back_elsewhere(devops: Namespace) 
         assert len(after.ready_addresses) == 3
         assert {p["outcome"] for p in after.paths("Endpoint") if p["offered"]} == {"answered"}
         assert "SVC731" not in after.codes
-    devops.until("pods", lambda pods: not gone & {pod["metadata"]["name"] for pod in pods}, "-l", LABEL)
+    devops.until("pods", lambda pods: not gone & {pod["metadata"]["name"] for pod in pods}, LABEL)
     assert svcprobe(devops.lab, "devops").report.verdict == "ok"
 
 
@@ -207,7 +207,7 @@ def test_7_the_service_is_deleted_and_its_pods_run_on(devops: Namespace) -> None
 
 def test_8_a_node_port_answers_on_every_node(devops: Namespace) -> None:
     devops.kubectl("scale", "deployment", "devops", "--replicas=2")
-    devops.until("pods", lambda pods: len(pods) == 2, "-l", LABEL)
+    devops.until("pods", lambda pods: len(pods) == 2, LABEL)
     devops.await_endpoints("devops", *addresses(devops))
     assert len(nodes(devops)) < 3, "one node has no pod of it"
 
