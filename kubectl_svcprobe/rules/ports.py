@@ -151,8 +151,9 @@ def _leads_to(ev: Evidence, port: ServicePort) -> set[int]:
 
 
 def _refusal_evidence(ev: Evidence, endpoints: tuple[JoinedEndpoint, ...], port: ServicePort) -> Iterator[str]:
-    yield _declared_in_words(_declared(endpoints, port.protocol))
     pods = [e.pod for e in endpoints if e.pod]
+    if pods:
+        yield _declared_in_words(_declared(endpoints, port.protocol))
     if pods and not any(c.has_readiness_probe for pod in pods for c in pod.containers):
         yield "no readiness probe, so the pods count as ready whether they listen or not"
     policies = {p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")}
