@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,15 @@ class Case:
     def fires(self) -> bool:
         return self.code in found_codes(self.expected)
 
+    @property
+    def target(self) -> tuple[str, str]:
+        """Namespace and name of the Service."""
+        namespace, _, name = self._text("target.txt", "shop/web").strip().partition("/")
+        return namespace, name
+
     def snapshot(self) -> Snapshot:
         """The Service and all that is read with it, as the program reads it."""
-        namespace, _, name = self._text("target.txt", "shop/web").strip().partition("/")
-        return collect(self._cluster(), namespace, name, TAKEN)
+        return collect(self.cluster(), *self.target, TAKEN)
 
     def evidence(self) -> Evidence:
         """All that the rules may look at."""
@@ -102,12 +108,14 @@ class Case:
         resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
         results = tuple(r for vantage in Vantage for r in _results(snapshot, plan, vantage, story))
         results = with_true_names(results, cluster_domain(resolv_conf))
-        return Evidence(snapshot, plan, results, _probe(plan, story), resolv_conf)
+        return Evidence(snapshot, plan, results, _probe(plan, results, story), resolv_conf)
 
+    @cache
     def report(self) -> Report:
         return report(self.evidence(), Options())
 
-    def _cluster(self) -> FakeCluster:
+    def cluster(self) -> FakeCluster:
+        """A cluster that holds the objects, and refuses what is to be refused."""
         items = _load(self.folder / "cluster.yaml")
         common = [item for item in _load(FOLDER / "common.yaml") if not _replaces(items, item)]
         cluster = FakeCluster(*common, *items)
@@ -128,6 +136,7 @@ class Case:
         return path.read_text() if path.exists() else default
 
 
+@cache
 def _load(path: Path) -> list[dict[str, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [item for item in yaml.load_all(path.read_text(), loader) if item]
@@ -146,16 +155,17 @@ def named(name: str) -> Case:
     return Case(FOLDER / name)
 
 
-def _probe(plan: ProbePlan, story: dict[str, Any]) -> ProbeFacts | None:
+def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]) -> ProbeFacts | None:
     if not plan.from_vantage(Vantage.POD):
         return None
+    from_pod = [r for r in results if r.probe.vantage is Vantage.POD]
     return ProbeFacts(
         namespace="shop",
         pod="svcprobe-x7k2qf",
         node=str(story.get("node", "node-1")),
         image="docker.io/curlimages/curl:8.17.0",
         curl_version="8.17.0",
-        settled=plan.settle,
+        settled=any(o.is_retry for r in from_pod for o in r.observations),
         seconds=1.4,
         problem=str(story.get("problem", "")),
         leftover=str(story.get("leftover", "")),

@@ -11,7 +11,9 @@ hypothesis.settings.load_profile("unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write tests/golden and tests/cases/*/expected.txt anew")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/golden and tests/cases/*/expected.txt anew"
+    )
 
 
 @pytest.fixture
