@@ -66,10 +66,11 @@ def find_paths(snapshot: Snapshot) -> tuple[ExposurePath, ...]:
 
 
 def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> Iterator[ExposurePath]:
+    usable = {e.endpoint.address for e in snapshot.usable(port)}
     for joined in snapshot.endpoints_of(port):
         # The address of a pod that has finished may be another pod's by now.
         if joined.port and not (joined.pod and joined.pod.is_finished):
-            yield endpoint_path(joined, port, snapshot)
+            yield endpoint_path(joined, port, joined.endpoint.address in usable)
     for address in service.cluster_ips:
         yield ExposurePath(PathKind.CLUSTER_IP, address, port.port, port)
     for name in dns_names(service):
@@ -83,9 +84,8 @@ def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> I
         yield ExposurePath(PathKind.EXTERNAL_IP, address, port.port, port)
 
 
-def endpoint_path(joined: JoinedEndpoint, port: ServicePort, snapshot: Snapshot) -> ExposurePath:
+def endpoint_path(joined: JoinedEndpoint, port: ServicePort, is_offered: bool) -> ExposurePath:
     """The path straight to one endpoint."""
-    usable = {e.endpoint.address for e in snapshot.usable(port)}
     return ExposurePath(
         PathKind.ENDPOINT,
         joined.endpoint.address,
@@ -93,7 +93,7 @@ def endpoint_path(joined: JoinedEndpoint, port: ServicePort, snapshot: Snapshot)
         port,
         subject=joined.name,
         node=joined.endpoint.node,
-        is_offered=joined.endpoint.address in usable,
+        is_offered=is_offered,
     )
 
 
