@@ -86,7 +86,9 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     port = first.target.rpartition(":")[2]
     hosts = [path.target.rpartition(":")[0] for path in group]
     if first.kind == "Endpoint":
-        return f"{first.subject} {first.target}" if wide else _endpoints(group, hosts, port)
+        return (
+            f"{first.subject} {first.target}" if wide and first.subject != hosts[0] else _endpoints(group, hosts, port)
+        )
     if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:
