@@ -40,7 +40,7 @@ def render(reports: Sequence[Report], paper: Paper, wide: bool = False) -> str:
         paper.paint(line.rstrip(), s) if s in ("✖", "!", "?") else line.rstrip()
         for line, s in zip(lines, symbols, strict=True)
     ]
-    return "\n".join([*painted, "", _closing(reports)]) + "\n"
+    return "\n".join([*painted, "", *paper.wrapped(_closing(reports))]) + "\n"
 
 
 def _row(report: Report) -> list[str]:

@@ -56,7 +56,11 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
             port=port.port,
             headline=f"{ev.part(port)} fails for {share}: {who} {verb}.",
             message=f"{listed(r.probe.path.subject for r in failed)} {verb} at port {failed[0].probe.path.port}; "
-            f"the other {len(results) - len(failed)} answer.",
+            + (
+                "the other one answers."
+                if len(results) - len(failed) == 1
+                else f"the other {len(results) - len(failed)} answer."
+            ),
             evidence=tuple(_apple_evidence(ev, failed, results)),
             fix=tuple(_apple_fixes(ev, failed, results)),
         )

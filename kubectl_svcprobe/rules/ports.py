@@ -133,12 +133,13 @@ def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
         taken = {*numbers, *(number for other in service.ports for number in _leads_to(ev, other))}
         others = {n: name for n, name in _declared(endpoints, port.protocol).items() if n not in taken}
         every = {1: "its only endpoint refuses", 2: "both endpoints refuse"}
+        behind = "pods" if any(e.pod for e in endpoints) else "endpoints"
         all_of = every.get(len(results), f"all {len(results)} endpoints refuse")
         yield Match(
             subject=service.ref,
             port=port.port,
             headline=f"{ev.part(port)} is down for everyone: "
-            f"nothing listens on port {listed(map(str, numbers))} of its pods.",
+            f"nothing listens on port {listed(map(str, numbers))} of its {behind}.",
             message=f"Port {mapping(port)}: {all_of} connections on {listed(map(str, numbers))}.",
             evidence=tuple(_refusal_evidence(ev, endpoints, port)),
             fix=tuple(_listen_fixes(ev, port, others, endpoints)),

@@ -185,7 +185,7 @@ def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[
 
 
 def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterator[Observation]:
-    entry = next((entry for entry in story.get("paths") or [] if _fits(entry, probe)), {})
+    entry: dict[str, Any] = next((entry for entry in story.get("paths") or [] if _fits(entry, probe)), {})
     usual = 200 if probe.request.is_http else "connected"
     answers = entry.get("attempts") or [entry.get("came", usual)]
     if is_retry:
