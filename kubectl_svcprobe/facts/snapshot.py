@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
@@ -77,6 +78,16 @@ class Snapshot:
         The name is what joins (EndpointPort.name equals ServicePort.name); slices of one Service may give it different
         numbers, and one without a number means that the pods there declare no such port.
         """
+        if port not in self._joined:
+            self._joined[port] = self._join(port)
+        return self._joined[port]
+
+    @cached_property
+    def _joined(self) -> dict[ServicePort, tuple[JoinedEndpoint, ...]]:
+        """What was joined already: with thousands of endpoints it is not done for every question."""
+        return {}
+
+    def _join(self, port: ServicePort) -> tuple[JoinedEndpoint, ...]:
         pods = {pod.ref: pod for pod in self.pods}
         found: dict[str, JoinedEndpoint] = {}
         for piece in sorted(self.slices, key=lambda s: s.meta.name):
@@ -119,7 +130,11 @@ class Snapshot:
 
     def node(self, name: str) -> Node | None:
         """The node of that name, if it was read."""
-        return next((node for node in self.nodes if node.meta.name == name), None)
+        return self._node_of_name.get(name)
+
+    @cached_property
+    def _node_of_name(self) -> dict[str, Node]:
+        return {node.meta.name: node for node in self.nodes}
 
     def policies_on(self, labels: dict[str, str], direction: str) -> tuple[NetworkPolicy, ...]:
         """The NetworkPolicies of this namespace that isolate a pod with these labels in that direction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
@@ -24,10 +25,10 @@ def several_workloads_behind_selector(ev: Evidence) -> Iterator[Match]:
     if service is None or not service.selector:
         return
     pods = [pod for pod in ev.snapshot.pods if not pod.is_finished and not pod.is_terminating]
-    owners = {owner: [pod for pod in pods if pod.workload == owner] for owner in sorted({pod.workload for pod in pods})}
+    owners = dict(sorted(Counter(pod.workload for pod in pods).items()))
     if len(owners) < 2:
         return
-    names = [f"{owner} ({count(len(mine), 'pod')})" for owner, mine in owners.items()]
+    names = [f"{owner} ({count(number, 'pod')})" for owner, number in owners.items()]
     yield Match(
         subject=service.ref,
         headline=f"{service.name} sends its traffic to {len(owners)} workloads: {listed(map(str, owners))}.",

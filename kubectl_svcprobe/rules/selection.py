@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -46,14 +47,14 @@ def near_misses(ev: Evidence) -> list[NearMiss]:
     selector = ev.service.selector
     pods = ev.snapshot.namespace_pods or ()
     candidates: dict[ObjectRef, Mapping[str, str]] = {w.ref: w.pod_labels for w in ev.snapshot.workloads or ()}
+    existing, ready = Counter(pod.workload for pod in pods), Counter(pod.workload for pod in pods if pod.is_ready)
     for pod in pods:
         candidates.setdefault(pod.workload, pod.meta.labels)
     found = []
     for owner, found_labels in candidates.items():
         differs = {key: found_labels.get(key, "") for key, value in selector.items() if found_labels.get(key) != value}
-        mine = [pod for pod in pods if pod.workload == owner]
         if differs and (len(differs) < len(selector) or _is_slip(selector, differs)):
-            found.append(NearMiss(owner, differs, len(mine), sum(pod.is_ready for pod in mine)))
+            found.append(NearMiss(owner, differs, existing[owner], ready[owner]))
     return sorted(
         found, key=lambda miss: (not _is_slip(selector, miss.differs), len(miss.differs), -miss.ready, miss.owner)
     )
