@@ -61,7 +61,7 @@ def pod(name: str = "web-1", *probes: HttpGet, ports: Sequence[ContainerPort] = 
     labels = fields.pop("labels", {"app": "web"})
     container = Container("web", ports=tuple(ports), http_probes=probes, has_readiness_probe=bool(probes))
     return Pod(
-        Meta("shop", name, labels=labels),
+        fields.pop("meta", Meta("shop", name, labels=labels)),
         **{"phase": "Running", "node": "node-1", "containers": (container,), "conditions": ready(), **fields},
     )
 
