@@ -110,9 +110,8 @@ class Case:
         results = with_true_names(results, cluster_domain(resolv_conf))
         return Evidence(snapshot, plan, results, _probe(plan, results, story), resolv_conf)
 
-    @cache
     def report(self) -> Report:
-        return report(self.evidence(), Options())
+        return _report(self)
 
     def cluster(self) -> FakeCluster:
         """A cluster that holds the objects, and refuses what is to be refused."""
@@ -153,6 +152,12 @@ def all_cases() -> list[Case]:
 
 def named(name: str) -> Case:
     return Case(FOLDER / name)
+
+
+@cache
+def _report(case: Case) -> Report:
+    """The same for whoever asks: it is frozen."""
+    return report(case.evidence(), Options())
 
 
 def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]) -> ProbeFacts | None:

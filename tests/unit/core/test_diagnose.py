@@ -70,10 +70,14 @@ FOLDED = [
     ("told before its cause", ["SVC701", "SVC703"], [("SVC703", ["SVC701"])]),
     ("a consequence of a consequence", ["SVC521", "SVC601", "SVC703"], [("SVC601", ["SVC521", "SVC703"])]),
     ("no relation", ["SVC201", "SVC701"], [("SVC201", []), ("SVC701", [])]),
-    ("the worst first", ["SVC404", "SVC302", "SVC901", "SVC201"], [("SVC201", []), ("SVC901", []), ("SVC302", []), ("SVC404", [])]),
+    (
+        "the worst first",
+        ["SVC404", "SVC302", "SVC901", "SVC201"],
+        [("SVC201", []), ("SVC901", []), ("SVC302", []), ("SVC404", [])],
+    ),
     ("of the same severity in their order", ["SVC304", "SVC302"], [("SVC304", []), ("SVC302", [])]),
     ("nothing", [], []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("codes", "expected"), [c[1:] for c in FOLDED], ids=[c[0] for c in FOLDED])

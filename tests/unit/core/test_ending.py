@@ -164,9 +164,12 @@ def test_after_what_held_it_a_signal_is_raised_at_once(interrupts: Interrupts) -
 
 
 def test_an_error_is_not_replaced_by_a_signal_that_waited(interrupts: Interrupts) -> None:
-    with pytest.raises(KeyError), interrupts.held():
+    def fail() -> None:
         send(signal.SIGINT)
         raise KeyError
+
+    with pytest.raises(KeyError), interrupts.held():
+        fail()
     with raises(signal.SIGINT), interrupts.held():
         pass
 

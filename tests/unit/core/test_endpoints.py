@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointPort, EndpointSlice
+from kubectl_svcprobe.facts.endpoint import EndpointPort, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, ServicePort
 from kubectl_svcprobe.facts.node import NodeAddress
 from kubectl_svcprobe.facts.policy import LabelSelector, NetworkPolicy
@@ -78,7 +78,7 @@ USABLE = [
 
 @pytest.mark.parametrize(("conditions", "expected"), [c[1:] for c in USABLE], ids=[c[0] for c in USABLE])
 def test_traffic_goes_to(conditions: list[dict[str, bool]], expected: list[int]) -> None:
-    endpoints = [Endpoint(f"10.0.0.{n}", **fields) for n, fields in enumerate(conditions)]
+    endpoints = [endpoint(f"10.0.0.{n}", **fields) for n, fields in enumerate(conditions)]
     of = snapshot(None, piece(*endpoints))
     assert [e.endpoint.address for e in of.usable(PORT)] == [f"10.0.0.{n}" for n in expected]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from kubectl_svcprobe.facts.node import Event, Node
 from kubectl_svcprobe.facts.policy import NetworkPolicy
 from kubectl_svcprobe.facts.workload import Container, ContainerStatus, HttpGet, Pod, Workload
 
-READERS = [
+READERS: list[Callable[[dict[str, Any]], object]] = [
     Service.from_json,
     EndpointSlice.from_json,
     Endpoint.from_json,
@@ -33,37 +34,14 @@ READERS = [
 ]
 
 #: Keys that mean something somewhere, so that hypothesis' documents are read and not passed over.
-KEYS = [
-    *(
-        "metadata",
-        "spec",
-        "status",
-        "name",
-        "namespace",
-        "labels",
-        "annotations",
-        "finalizers",
-        "ownerReferences",
-        "uid",
-    ),
-    *(
-        "type",
-        "selector",
-        "ports",
-        "port",
-        "targetPort",
-        "protocol",
-        "nodePort",
-        "clusterIP",
-        "clusterIPs",
-        "ipFamilies",
-    ),
-    *("externalIPs", "loadBalancer", "ingress", "ip", "hostname", "conditions", "addresses", "endpoints", "targetRef"),
-    *("containers", "initContainers", "containerStatuses", "state", "waiting", "terminated", "lastState", "podIPs"),
-    *("readinessProbe", "httpGet", "httpHeaders", "replicas", "template", "podSelector", "matchLabels", "values"),
-    *("matchExpressions", "policyTypes", "egress", "images", "names", "involvedObject", "series", "count", "ready"),
-    *("serving", "terminating", "controller", "loadBalancerSourceRanges", "sessionAffinityConfig", "clientIP"),
-]
+KEYS = """
+metadata spec status name namespace labels annotations finalizers ownerReferences uid type selector ports port
+targetPort protocol nodePort clusterIP clusterIPs ipFamilies externalIPs loadBalancer ingress ip hostname
+conditions addresses endpoints targetRef containers initContainers containerStatuses state waiting terminated
+lastState podIPs readinessProbe httpGet httpHeaders replicas template podSelector matchLabels values
+matchExpressions policyTypes egress images names involvedObject series count ready serving terminating
+controller loadBalancerSourceRanges sessionAffinityConfig clientIP
+""".split()
 SCALARS = st.none() | st.booleans() | st.integers(-1, 70000) | st.floats(allow_nan=False) | st.text(max_size=4)
 JSON = st.recursive(
     SCALARS,

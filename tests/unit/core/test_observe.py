@@ -47,7 +47,15 @@ BY_HTTP: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
     ("reset right after the handshake", 7, 1, 0, {}, Outcome.RESET, RESET),
     ("a dropped SYN", 28, 0, 0, {"errormsg": "Connection timed out after 2002 milliseconds"}, Outcome.TIMED_OUT, ""),
     ("a dropped SYN, without a message", 28, 0, 0, {"errormsg": None}, Outcome.TIMED_OUT, ""),
-    ("no name server", 28, 0, 0, {"errormsg": "Resolving timed out after 2000 milliseconds"}, Outcome.DNS_FAILED, "the name server did not answer"),
+    (
+        "no name server",
+        28,
+        0,
+        0,
+        {"errormsg": "Resolving timed out after 2000 milliseconds"},
+        Outcome.DNS_FAILED,
+        "the name server did not answer",
+    ),
     ("no such name", 6, 0, 0, {"errormsg": "Could not resolve host: web"}, Outcome.DNS_FAILED, "does not resolve"),
     ("accepts and is silent", 28, 1, 0, {}, Outcome.NO_ANSWER, SILENT),
     ("closes without a word", 52, 1, 0, {}, Outcome.NO_ANSWER, "closed unanswered"),
@@ -55,24 +63,56 @@ BY_HTTP: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
     ("resets while it is written to", 55, 1, 0, {}, Outcome.RESET, RESET),
     ("resets before curl counts the connection", 56, 0, 0, {}, Outcome.RESET, ""),
     ("resets so while it is written to", 55, 0, 0, {}, Outcome.RESET, ""),
-    ("speaks HTTP/0.9, or something else", 1, 1, 0, {"errormsg": "Received HTTP/0.9 when not allowed"}, Outcome.CONNECTED, NOT_HTTP),
+    (
+        "speaks HTTP/0.9, or something else",
+        1,
+        1,
+        0,
+        {"errormsg": "Received HTTP/0.9 when not allowed"},
+        Outcome.CONNECTED,
+        NOT_HTTP,
+    ),
     ("a weird reply", 8, 1, 0, {}, Outcome.CONNECTED, NOT_HTTP),
     ("no HTTP/2", 16, 1, 0, {}, Outcome.CONNECTED, "it speaks, but not HTTP/2"),
     ("no HTTP/2 stream", 92, 1, 0, {}, Outcome.CONNECTED, "it speaks, but not HTTP/2"),
     ("nothing wrong and no status", 0, 1, 0, {}, Outcome.CONNECTED, ""),
-    ("a scheme that this curl does not have", 1, 0, 0, {"errormsg": "Protocol \"http\" not supported"}, Outcome.NOT_RUN, "curl ended with 1: Protocol \"http\" not supported"),
+    (
+        "a scheme that this curl does not have",
+        1,
+        0,
+        0,
+        {"errormsg": 'Protocol "http" not supported'},
+        Outcome.NOT_RUN,
+        'curl ended with 1: Protocol "http" not supported',
+    ),
     ("an option that this curl does not have", 2, 0, 0, {}, Outcome.NOT_RUN, "curl ended with 2"),
     ("an unknown code, connected", 95, 1, 0, {}, Outcome.NOT_RUN, "curl ended with 95"),
     ("nothing wrong, and nothing done", 0, 0, 0, {}, Outcome.NOT_RUN, "curl ended with 0"),
-]  # fmt: skip
+]
 
 BY_TLS: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
-    ("wrong version number", 35, 1, 0, {"errormsg": "TLS connect error: wrong version number"}, Outcome.TLS_FAILED, "the TLS handshake failed (TLS connect error: wrong version number)"),
+    (
+        "wrong version number",
+        35,
+        1,
+        0,
+        {"errormsg": "TLS connect error: wrong version number"},
+        Outcome.TLS_FAILED,
+        "the TLS handshake failed (TLS connect error: wrong version number)",
+    ),
     ("without a message", 35, 1, 0, {}, Outcome.TLS_FAILED, "the TLS handshake failed"),
     ("a certificate, though -k is set", 60, 1, 0, {}, Outcome.TLS_FAILED, "the certificate was not accepted"),
     ("a handshake that hangs", 28, 1, 0, {"errormsg": "SSL connection timeout"}, Outcome.NO_ANSWER, SILENT),
-    ("a client certificate is wanted (TLS 1.3)", 56, 1, 0, {"errormsg": "tlsv13 alert certificate required"}, Outcome.RESET, RESET),
-]  # fmt: skip
+    (
+        "a client certificate is wanted (TLS 1.3)",
+        56,
+        1,
+        0,
+        {"errormsg": "tlsv13 alert certificate required"},
+        Outcome.RESET,
+        RESET,
+    ),
+]
 
 IN_SILENCE: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
     ("open and silent", 28, 1, 0, {}, Outcome.CONNECTED, ""),
@@ -82,7 +122,7 @@ IN_SILENCE: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
     ("refused", 7, 0, 0, {"time_total": 0.001}, Outcome.REFUSED, ""),
     ("dropped", 28, 0, 0, {}, Outcome.TIMED_OUT, ""),
     ("a status says nothing without a connection", 7, 0, 200, {"time_total": 0.001}, Outcome.REFUSED, ""),
-]  # fmt: skip
+]
 
 TABLE = [
     *((f"http: {what}", HTTP, *rest) for what, *rest in BY_HTTP),

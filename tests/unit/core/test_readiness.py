@@ -53,17 +53,41 @@ UNSCHEDULABLE = Condition("PodScheduled", "False", "Unschedulable", "0/3 nodes a
 
 REASONS = [
     ("a lost node", unready(NOT_READY, node="down"), "its node down is not ready"),
-    ("a lost node comes before all else", pod(meta=Meta("shop", "web-1", deleted="T"), node="down"), "its node down is not ready"),
+    (
+        "a lost node comes before all else",
+        pod(meta=Meta("shop", "web-1", deleted="T"), node="down"),
+        "its node down is not ready",
+    ),
     ("deletion", unready(waiting("X"), meta=Meta("shop", "web-1", deleted="T")), "it is being deleted"),
     ("its end", unready(phase="Succeeded"), "it has finished: Succeeded"),
     ("its end, with a reason", unready(phase="Failed", reason="Evicted"), "it has finished: Evicted"),
     ("no node yet", unready(node=""), "it waits for a node"),
-    ("no node at all", unready(node="", conditions={"PodScheduled": UNSCHEDULABLE}), "no node takes it: 0/3 nodes are available."),
-    ("no node, and no word", unready(node="", conditions={"PodScheduled": Condition("PodScheduled", "False")}), "it waits for a node"),
-    ("crashing", unready(waiting("CrashLoopBackOff", restarts=7, last_reason="Error", last_exit_code=2)), "container web keeps ending with exit code 2 (7 restarts)"),
-    ("crashing for want of memory", unready(waiting("CrashLoopBackOff", restarts=3, last_reason="OOMKilled", last_exit_code=137)), "container web keeps ending: out of memory (OOMKilled) (3 restarts)"),
+    (
+        "no node at all",
+        unready(node="", conditions={"PodScheduled": UNSCHEDULABLE}),
+        "no node takes it: 0/3 nodes are available.",
+    ),
+    (
+        "no node, and no word",
+        unready(node="", conditions={"PodScheduled": Condition("PodScheduled", "False")}),
+        "it waits for a node",
+    ),
+    (
+        "crashing",
+        unready(waiting("CrashLoopBackOff", restarts=7, last_reason="Error", last_exit_code=2)),
+        "container web keeps ending with exit code 2 (7 restarts)",
+    ),
+    (
+        "crashing for want of memory",
+        unready(waiting("CrashLoopBackOff", restarts=3, last_reason="OOMKilled", last_exit_code=137)),
+        "container web keeps ending: out of memory (OOMKilled) (3 restarts)",
+    ),
     ("crashing, nobody knows how", unready(waiting("CrashLoopBackOff")), "container web keeps ending (0 restarts)"),
-    ("an image", unready(waiting("ImagePullBackOff", "Back-off pulling image")), "container web: ImagePullBackOff: Back-off pulling image"),
+    (
+        "an image",
+        unready(waiting("ImagePullBackOff", "Back-off pulling image")),
+        "container web: ImagePullBackOff: Back-off pulling image",
+    ),
     ("a missing secret", unready(waiting("CreateContainerConfigError")), "container web: CreateContainerConfigError"),
     ("being made", unready(waiting("ContainerCreating")), "it is still starting"),
     ("waiting for init containers", unready(waiting("PodInitializing")), "it is still starting"),
@@ -73,14 +97,34 @@ REASONS = [
     ("ended well, though it should run", unready(ended(0, "Completed")), "container web ended with exit code 0"),
     ("killed for want of memory", unready(ended(137, "OOMKilled")), "container web ended: out of memory (OOMKilled)"),
     ("an init container that failed", unready(ended(1, is_init=True)), "init container web ended with exit code 1"),
-    ("an init container that is done", unready(ended(0, "Completed", is_init=True), NOT_READY), "container web runs, but its readiness probe has not succeeded"),
-    ("an init container that runs", unready(ContainerStatus("web", state="running", is_init=True)), "init container web is still running"),
-    ("a sidecar that runs", unready(ContainerStatus("proxy", state="running", ready=True, is_init=True), NOT_READY), "container web runs, but its readiness probe has not succeeded"),
-    ("its readiness probe", unready(RUNNING, NOT_READY), "container web runs, but its readiness probe has not succeeded"),
+    (
+        "an init container that is done",
+        unready(ended(0, "Completed", is_init=True), NOT_READY),
+        "container web runs, but its readiness probe has not succeeded",
+    ),
+    (
+        "an init container that runs",
+        unready(ContainerStatus("web", state="running", is_init=True)),
+        "init container web is still running",
+    ),
+    (
+        "a sidecar that runs",
+        unready(ContainerStatus("proxy", state="running", ready=True, is_init=True), NOT_READY),
+        "container web runs, but its readiness probe has not succeeded",
+    ),
+    (
+        "its readiness probe",
+        unready(RUNNING, NOT_READY),
+        "container web runs, but its readiness probe has not succeeded",
+    ),
     ("nothing that it says", unready(RUNNING), "it is not ready yet"),
     ("only some run", unready(RUNNING, waiting("ContainerCreating")), "it is still starting"),
-    ("a readiness gate", unready(RUNNING, conditions={"Ready": GATE}), 'a readiness gate is not met: gate "x/y" is not "True"'),
-]  # fmt: skip
+    (
+        "a readiness gate",
+        unready(RUNNING, conditions={"Ready": GATE}),
+        'a readiness gate is not met: gate "x/y" is not "True"',
+    ),
+]
 
 
 @pytest.mark.parametrize(("of", "expected"), [c[1:] for c in REASONS], ids=[c[0] for c in REASONS])
@@ -112,11 +156,15 @@ def test_the_latest_word_of_its_own_readiness_probe_says_more() -> None:
 OWNERS = [
     ("nobody", Meta("", ""), ""),
     ("Helm", Meta("", "", annotations={"meta.helm.sh/release-name": "shop"}), "Helm release shop"),
-    ("Argo CD", Meta("", "", annotations={"argocd.argoproj.io/tracking-id": "shop:/Service:shop/web"}), "Argo CD application shop"),
+    (
+        "Argo CD",
+        Meta("", "", annotations={"argocd.argoproj.io/tracking-id": "shop:/Service:shop/web"}),
+        "Argo CD application shop",
+    ),
     ("Flux", Meta("", "", labels={"kustomize.toolkit.fluxcd.io/name": "apps"}), "Flux Kustomization apps"),
     ("Flux, by Helm", Meta("", "", labels={"helm.toolkit.fluxcd.io/name": "shop"}), "Flux HelmRelease shop"),
     ("an owner", Meta("", "", controller=ObjectRef("Gateway", "shop", "edge")), "gateway/edge"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("meta", "expected"), [c[1:] for c in OWNERS], ids=[c[0] for c in OWNERS])

@@ -31,11 +31,26 @@ def chosen(
 SIGNS = [
     ("nothing", ServicePort(1234, 4321), "TCP connect", "nothing says that it speaks HTTP"),
     ("appProtocol", ServicePort(1234, 4321, app_protocol="http"), "GET /", "appProtocol http"),
-    ("appProtocol of Kubernetes", ServicePort(1, 2, app_protocol="kubernetes.io/h2c"), "H2C GET /", "appProtocol kubernetes.io/h2c"),
+    (
+        "appProtocol of Kubernetes",
+        ServicePort(1, 2, app_protocol="kubernetes.io/h2c"),
+        "H2C GET /",
+        "appProtocol kubernetes.io/h2c",
+    ),
     ("WebSocket", ServicePort(1, 2, app_protocol="kubernetes.io/ws"), "GET /", "appProtocol kubernetes.io/ws"),
-    ("secure WebSocket", ServicePort(1, 2, app_protocol="kubernetes.io/wss"), "HTTPS GET /", "appProtocol kubernetes.io/wss"),
+    (
+        "secure WebSocket",
+        ServicePort(1, 2, app_protocol="kubernetes.io/wss"),
+        "HTTPS GET /",
+        "appProtocol kubernetes.io/wss",
+    ),
     ("appProtocol in capitals", ServicePort(1, 2, app_protocol="HTTPS"), "HTTPS GET /", "appProtocol HTTPS"),
-    ("an unknown appProtocol gets no HTTP", ServicePort(80, 80, app_protocol="example.com/x"), "TCP connect", "appProtocol example.com/x"),
+    (
+        "an unknown appProtocol gets no HTTP",
+        ServicePort(80, 80, app_protocol="example.com/x"),
+        "TCP connect",
+        "appProtocol example.com/x",
+    ),
     ("gRPC", ServicePort(80, 80, app_protocol="grpc"), "TCP connect", "appProtocol grpc"),
     ("a name", ServicePort(1234, 4321, "http"), "GET /", "the port's name http"),
     ("a name's first word", ServicePort(1234, 4321, "https-admin"), "HTTPS GET /", "the port's name https-admin"),
@@ -48,9 +63,14 @@ SIGNS = [
     ("a web port in front", ServicePort(80, 4321), "GET /", "port 80"),
     ("the one behind is nearer", ServicePort(80, 8443), "HTTPS GET /", "port 8443"),
     ("a database behind a web port", ServicePort(80, 5432), "TCP connect", "port 5432 is a database's or broker's"),
-    ("a database, whatever its name says", ServicePort(80, 6379, "http"), "TCP connect", "port 6379 is a database's or broker's"),
+    (
+        "a database, whatever its name says",
+        ServicePort(80, 6379, "http"),
+        "TCP connect",
+        "port 6379 is a database's or broker's",
+    ),
     ("appProtocol beats a database's number", ServicePort(80, 9093, app_protocol="http"), "GET /", "appProtocol http"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("port", "said", "why"), [case[1:] for case in SIGNS], ids=[case[0] for case in SIGNS])
@@ -69,9 +89,23 @@ PROBES = [
     ("by HTTPS", ServicePort(80, 9), HttpGet(9, "/", "HTTPS"), "", "HTTPS GET /", OWN),
     ("beats a database's number", ServicePort(80, 9093), HttpGet(9093, "/-/ready"), "", "GET /-/ready", OWN),
     ("beats the port's name", ServicePort(80, 9, "https"), HttpGet(9, "/up"), "", "GET /up", OWN),
-    ("gives appProtocol a path", ServicePort(80, 9, app_protocol="http"), HttpGet(9, "/up"), "", "GET /up", "appProtocol http"),
-    ("has another scheme than appProtocol", ServicePort(80, 9, app_protocol="https"), HttpGet(9, "/up"), "", "HTTPS GET /", "appProtocol https"),
-]  # fmt: skip
+    (
+        "gives appProtocol a path",
+        ServicePort(80, 9, app_protocol="http"),
+        HttpGet(9, "/up"),
+        "",
+        "GET /up",
+        "appProtocol http",
+    ),
+    (
+        "has another scheme than appProtocol",
+        ServicePort(80, 9, app_protocol="https"),
+        HttpGet(9, "/up"),
+        "",
+        "HTTPS GET /",
+        "appProtocol https",
+    ),
+]
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def test_it_can_be_closed_and_go_on() -> None:
 
 def test_a_real_terminal_is_recognized() -> None:
     ours, theirs = pty.openpty()
-    with open(theirs, "w", encoding="utf-8") as stream, Progress(stream) as progress:
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream, Progress(stream) as progress:
         progress.say("reading")
         assert os.read(ours, 1024).startswith(b"\r\x1b[K")
     os.close(ours)

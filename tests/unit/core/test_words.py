@@ -128,13 +128,17 @@ def test_words_that_are_close(one: str, other: str, most: int, expected: bool) -
         ("DevOps", ["devops"], ["devops"]),
         ("web", ["wab", "wxy"], ["wab"]),
         ("ab", ["abc", "a", "xyz"], ["a", "abc"]),
-        ("checkout", ["chekcout", "checkuot2", "chedkoutx", "xxeckout", "chxxxout"], ["chekcout", "checkuot2", "chedkoutx"]),
+        (
+            "checkout",
+            ["chekcout", "checkuot2", "chedkoutx", "xxeckout", "chxxxout"],
+            ["chekcout", "checkuot2", "chedkoutx"],
+        ),
         ("web", ["shop-web", "web-shop", "my-web-app", "cobweb"], ["shop-web", "web-shop", "my-web-app"]),
         ("shop-web-admin", ["web"], ["web"]),
         ("db", ["db-main"], []),
         ("web", [], []),
     ],
-)  # fmt: skip
+)
 def test_names_that_resemble_one(word: str, candidates: list[str], expected: list[str]) -> None:
     assert nearest(word, candidates) == expected
 

@@ -1,4 +1,4 @@
-"""What the user sees: whole reports in every format, as files in tests/golden."""
+"""What the user sees on other paper and in other formats, as files in tests/golden; each case's own text is in its folder."""
 
 from __future__ import annotations
 
@@ -21,16 +21,6 @@ from tests.unit.cases import TAKEN, Case, all_cases, named
 from tests.unit.golden import check
 
 CASES = all_cases()
-GROUPS = sorted({case.code or "healthy" for case in CASES})
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_the_report_on_every_case(group: str, update_golden: bool) -> None:
-    of_group = [case for case in CASES if (case.code or "healthy") == group]
-    parts = [f"===== {case.name}\n{text.render([case.report()], Paper(100))}" for case in of_group]
-    check(f"reports/{group}.txt", "\n".join(parts), update_golden)
-
-
 #: Reports that have much to show.
 SHOWN = [
     "healthy-loadbalancer-by-address",
