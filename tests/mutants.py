@@ -27,7 +27,7 @@ from cosmic_ray.work_db import WorkDB
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/unit/core", "tests/unit/rules")
+TESTS = ("tests/unit/core", "tests/unit/rules", "tests/unit/render")
 
 #: Seconds for one run of the tests; an endless loop is a fault noticed.
 TIMEOUT = 120.0

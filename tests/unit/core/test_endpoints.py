@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kubectl_svcprobe.facts.endpoint import EndpointPort, EndpointSlice
@@ -77,7 +79,7 @@ USABLE = [
 
 
 @pytest.mark.parametrize(("conditions", "expected"), [c[1:] for c in USABLE], ids=[c[0] for c in USABLE])
-def test_traffic_goes_to(conditions: list[dict[str, bool]], expected: list[int]) -> None:
+def test_traffic_goes_to(conditions: list[dict[str, Any]], expected: list[int]) -> None:
     endpoints = [endpoint(f"10.0.0.{n}", **fields) for n, fields in enumerate(conditions)]
     of = snapshot(None, piece(*endpoints))
     assert [e.endpoint.address for e in of.usable(PORT)] == [f"10.0.0.{n}" for n in expected]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,14 +35,17 @@ READERS: list[Callable[[dict[str, Any]], object]] = [
 ]
 
 #: Keys that mean something somewhere, so that hypothesis' documents are read and not passed over.
-KEYS = """
+KEYS = re.findall(
+    r"\w+",
+    """
 metadata spec status name namespace labels annotations finalizers ownerReferences uid type selector ports port
 targetPort protocol nodePort clusterIP clusterIPs ipFamilies externalIPs loadBalancer ingress ip hostname
 conditions addresses endpoints targetRef containers initContainers containerStatuses state waiting terminated
 lastState podIPs readinessProbe httpGet httpHeaders replicas template podSelector matchLabels values
 matchExpressions policyTypes egress images names involvedObject series count ready serving terminating
 controller loadBalancerSourceRanges sessionAffinityConfig clientIP
-""".split()
+""",
+)
 SCALARS = st.none() | st.booleans() | st.integers(-1, 70000) | st.floats(allow_nan=False) | st.text(max_size=4)
 JSON = st.recursive(
     SCALARS,
