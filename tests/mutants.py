@@ -26,53 +26,13 @@ from cosmic_ray.mutating import mutate_and_test
 from cosmic_ray.work_db import WorkDB
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 
+from tests.pure import PACKAGE, pure_modules
+
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/unit/core", "tests/unit/rules", "tests/unit/render")
 
 #: Seconds for one run of the tests; an endless loop is a fault noticed.
 TIMEOUT = 120.0
-
-#: Everything that decides without input or output.
-PURE = (
-    "commands.py",
-    "describe.py",
-    "diagnose.py",
-    "evidence.py",
-    "explain.py",
-    "target.py",
-    "words.py",
-    "facts/endpoint.py",
-    "facts/json_fields.py",
-    "facts/model.py",
-    "facts/node.py",
-    "facts/policy.py",
-    "facts/readiness.py",
-    "facts/snapshot.py",
-    "facts/times.py",
-    "facts/workload.py",
-    "probe/expect.py",
-    "probe/exposure.py",
-    "probe/observe.py",
-    "probe/plan.py",
-    "probe/podspec.py",
-    "probe/request.py",
-    "probe/results.py",
-    "render/documents.py",
-    "render/listing.py",
-    "render/paths.py",
-    "render/terminal.py",
-    "render/text.py",
-    "rules/endpoints.py",
-    "rules/load_balancers.py",
-    "rules/looked.py",
-    "rules/mixed.py",
-    "rules/names.py",
-    "rules/node_ports.py",
-    "rules/observed.py",
-    "rules/ports.py",
-    "rules/selection.py",
-    "rules/service.py",
-)
 
 #: What is no fault here: `|` only joins types in annotations, which are never evaluated; a decorator is no decision; and
 #: for what is compared here (None, enums, interned words) identity and equality are the same.
@@ -106,7 +66,7 @@ def main() -> int:
 
 def choose(seed: int, count: int, only: str) -> list[MutationSpec]:
     """So many mutants, the same for the same seed and sources."""
-    modules = [Path("kubectl_svcprobe") / name for name in PURE if only in name]
+    modules = [PACKAGE.relative_to(ROOT) / path for path in pure_modules() if only in str(path)]
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         database = WorkDB(str(Path(folder) / "all.sqlite"), WorkDB.Mode.create)

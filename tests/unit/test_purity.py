@@ -9,24 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import kubectl_svcprobe
-
-PACKAGE = Path(kubectl_svcprobe.__file__).parent
-
-#: Modules that do reach outside; all others are pure.
-IMPURE = {
-    "__main__",
-    "actions",
-    "cleanup",
-    "cli",
-    "facts.collect",
-    "inspection",
-    "interrupts",
-    "probe.localrun",
-    "probe.podrun",
-    "progress",
-    "session",
-}
+from tests.pure import IMPURE, PACKAGE, pure_modules
 
 OUTSIDE = {"kubernetes", "requests", "click", "urllib3", "socket", "subprocess", "http.client", "ssl", "asyncio"}
 
@@ -36,22 +19,11 @@ CALLS = {"open", "input", "print", "now", "today", "utcnow", "getenv", "environ"
 
 
 def _name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-
-
-PURE = sorted(
-    name
-    for path in PACKAGE.rglob("*.py")
-    if (name := _name(path)) and name not in IMPURE and not name.startswith("access")
-)
-
-
-def _full(name: str) -> str:
-    return f"kubectl_svcprobe.{name}"
+    return ".".join(("kubectl_svcprobe", *path.with_suffix("").parts)).removesuffix(".__init__")
 
 
 def test_the_list_of_impure_modules_is_up_to_date() -> None:
-    assert all((PACKAGE / f"{name.replace('.', '/')}.py").exists() for name in IMPURE)
+    assert all((PACKAGE / name).is_file() for name in IMPURE)
 
 
 def test_pure_modules_load_nothing_that_reaches_outside() -> None:
@@ -61,7 +33,7 @@ import os, sys
 import concurrent.futures, dataclasses, datetime, enum, inspect, json, re, statistics, textwrap, urllib.parse  # harmless
 outside = {sorted(OUTSIDE)!r}
 bad = 0
-for name in {[_full(name) for name in PURE]!r}:
+for name in {[_name(path) for path in pure_modules()]!r}:
     child = os.fork()
     if not child:
         __import__(name)
@@ -76,10 +48,9 @@ sys.exit(bool(bad))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_a_pure_module_asks_neither_clock_nor_chance_nor_environment(name: str) -> None:
-    path = PACKAGE / f"{name.replace('.', '/')}.py"
-    tree = ast.parse((path if path.exists() else PACKAGE / name.replace(".", "/") / "__init__.py").read_text())
+@pytest.mark.parametrize("path", pure_modules(), ids=_name)
+def test_a_pure_module_asks_neither_clock_nor_chance_nor_environment(path: Path) -> None:
+    tree = ast.parse((PACKAGE / path).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert not {alias.name.partition(".")[0] for alias in node.names} & ASKING

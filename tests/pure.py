@@ -1,0 +1,28 @@
+"""Which modules are pure: all but these, and but `access`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "kubectl_svcprobe"
+
+#: Modules that reach outside: files, sockets, threads, signals, clocks.
+IMPURE = {
+    "__main__.py",
+    "actions.py",
+    "cleanup.py",
+    "cli.py",
+    "facts/collect.py",
+    "inspection.py",
+    "interrupts.py",
+    "probe/localrun.py",
+    "probe/podrun.py",
+    "progress.py",
+    "session.py",
+}
+
+
+def pure_modules() -> list[Path]:
+    """Their paths below the package, sorted."""
+    every = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    return sorted(path for path in every if str(path) not in IMPURE and path.parts[0] != "access")
