@@ -25,6 +25,7 @@ def test_a_case_reads_as_it_did(case: Case, update_golden: bool) -> None:
         [
             text.render([report], Paper(100)),
             listing.render([report], Paper(100), wide=True),
+            listing.render([report], Paper(80)),
             text.render([report], Paper(60), wide=True),
         ]
     )
