@@ -161,12 +161,16 @@ class Inspector:
         return _read(second, probes, is_retry=True)[0]
 
     def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
-        run = podrun.run(self.cluster, manifest(probes, options), self.interrupts, self.say, keep=options.keep)
-        if run.leftover:
-            command = self.kubectl(options.namespace, "delete", "pod", run.name)
-            self.note(f"probe pod {options.namespace}/{run.name} may still be there: {run.leftover}\n  {command}")
-        elif options.keep and not run.problem:
-            self.note(f"probe pod {options.namespace}/{run.name} is kept; kubectl svcprobe cleanup removes it")
+        pod = f"probe pod {options.namespace}/{options.name}"
+
+        def on_leftover(reason: str) -> None:
+            command = self.kubectl(options.namespace, "delete", "pod", options.name)
+            self.note(f"{pod} may still be there: {reason}\n  {command}")
+
+        body = manifest(probes, options)
+        run = podrun.run(self.cluster, body, self.interrupts, self.say, options.keep, on_leftover)
+        if options.keep and not run.problem:
+            self.note(f"{pod} is kept; kubectl svcprobe cleanup removes it")
         return run
 
 

@@ -10,7 +10,16 @@ from typing import Any
 
 from kubectl_svcprobe.access.resources import EVENTS, PODS
 from kubectl_svcprobe.access.seam import ClusterApi
-from kubectl_svcprobe.errors import AccessError, ApiError, Conflict, Forbidden, Gone, NotFound, ProbePodError
+from kubectl_svcprobe.errors import (
+    AccessError,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Gone,
+    Interrupted,
+    NotFound,
+    ProbePodError,
+)
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.workload import ContainerStatus, Pod
 from kubectl_svcprobe.interrupts import Interrupts
@@ -106,10 +115,12 @@ def run(
     interrupts: Interrupts,
     say: Callable[[str], None],
     keep: bool = False,
+    on_leftover: Callable[[str], None] = lambda reason: None,
 ) -> PodRun:
     """Run the pod and bring home its log.
 
-    Whatever prevents that is in `problem`. Raises Interrupted after the pod was removed.
+    Whatever prevents that is in `problem`. Raises Interrupted after the pod was removed; why one may still be there is
+    told to `on_leftover` in any case.
     """
     metadata = manifest["metadata"]
     life = _Life(metadata["name"], metadata["namespace"])
@@ -124,12 +135,17 @@ def run(
                 result.problem = _what_went_wrong(life, result.log)
         except (ProbePodError, AccessError) as error:
             result.problem = str(error)
+        except Interrupted:
+            result.problem = "interrupted"
+            raise
         finally:
             result.node = life.pod.node if life.pod else ""
             result.is_ignored = bool(result.problem and result.node and not life.is_acknowledged)
             if life.exists and not (keep and not result.problem):
                 say(f"removing probe pod {life.namespace}/{life.name}")
                 result.leftover = _remove(cluster, life)
+                if result.leftover:
+                    on_leftover(result.leftover)
     result.seconds = time.monotonic() - started
     return result
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
 from kubectl_svcprobe.access import resources as r
-from kubectl_svcprobe.errors import api_error
+from kubectl_svcprobe.errors import Interrupted, api_error
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
 from kubectl_svcprobe.probe.podspec import PodOptions, manifest
@@ -98,3 +100,27 @@ def test_what_is_waited_for_is_said() -> None:
     o.Kubelet(cluster, states=[o.waiting("ContainerCreating"), o.ended()])
     run(cluster, said)
     assert "probe pod shop/svcprobe-test on node-2: starting" in said
+
+
+def interrupted(cluster: FakeCluster, keep: bool = False) -> list[str]:
+    """Ctrl-C comes as soon as the pod is there; what is said of a pod that may still be there."""
+    cluster.on_create = lambda created: os.kill(os.getpid(), signal.SIGINT)
+    body = manifest((), PodOptions("svcprobe-test", "shop", keep=keep))
+    leftover: list[str] = []
+    with Interrupts() as interrupts, pytest.raises(Interrupted):
+        podrun.run(cluster, body, interrupts, lambda text: None, keep, leftover.append)
+    return leftover
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_interrupted_pod_is_removed_as_it_can_tell_nothing(keep: bool) -> None:
+    cluster = FakeCluster()
+    assert interrupted(cluster, keep) == []
+    assert is_gone(cluster)
+
+
+def test_whoever_interrupts_is_told_too_that_the_pod_cannot_be_removed() -> None:
+    cluster = FakeCluster()
+    cluster.forbid(r.PODS, "delete")
+    (reason,) = interrupted(cluster)
+    assert "forbidden" in reason
