@@ -8,9 +8,13 @@ import sys
 
 def main() -> None:
     """Run, and end with the exit code that docs/exit-codes.md explains."""
-    from kubectl_svcprobe.cli import run
+    try:
+        from kubectl_svcprobe.cli import run
 
-    code = run(sys.argv[1:])
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Before `run` attends to signals, or after: nothing in the cluster is ours then.
+        code = 130
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -22,7 +22,8 @@ class Progress:
         self._enabled = stream.isatty() if enabled is None else enabled
         self._text = ""
         self._stop = threading.Event()
-        self._lock = threading.Lock()
+        # Whoever presses Ctrl-C again gets a note from a signal's handler, maybe in the middle of another one.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Progress:
@@ -72,5 +73,8 @@ class Progress:
         try:
             self._stream.write(text)
             self._stream.flush()
+        except RuntimeError:
+            # The same, in the middle of another note's writing: this one is lost.
+            pass
         except (OSError, ValueError):
             self._enabled = False

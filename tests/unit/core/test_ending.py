@@ -6,10 +6,11 @@ import io
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
+from kubectl_svcprobe.__main__ import main
 from kubectl_svcprobe.errors import ExitCode, Interrupted
 from kubectl_svcprobe.interrupts import SIGNALS, Interrupts
 from kubectl_svcprobe.progress import Progress
@@ -174,6 +175,15 @@ def test_an_error_is_not_replaced_by_a_signal_that_waited(interrupts: Interrupts
         pass
 
 
+def test_a_signal_whose_exception_was_lost_is_not_lost(interrupts: Interrupts, told: list[str]) -> None:
+    """As in a destructor, whose exceptions Python only reports."""
+    with raises(signal.SIGINT), interrupts.held(), interrupts.allowed(), suppress(Interrupted):
+        send(signal.SIGINT)
+    with raises(signal.SIGINT):
+        send(signal.SIGTERM)
+    assert told == []
+
+
 def test_after_an_error_a_signal_is_raised_at_once(interrupts: Interrupts) -> None:
     with pytest.raises(KeyError), interrupts.held():
         raise KeyError
@@ -181,8 +191,45 @@ def test_after_an_error_a_signal_is_raised_at_once(interrupts: Interrupts) -> No
         send(signal.SIGTERM)
 
 
-def test_afterwards_signals_do_what_they_did_before() -> None:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["not ignored", "ignored"])
+def before(request: pytest.FixtureRequest) -> Iterator[signal.Handlers]:
+    """What the signals do when the program starts."""
+    handlers = {number: signal.signal(number, request.param) for number in SIGNALS}
+    yield request.param
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_afterwards_signals_do_what_they_did_before(before: signal.Handlers) -> None:
     with Interrupts():
-        assert all(signal.getsignal(number) != before[number] for number in SIGNALS)
-    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+        is_ours = {signal.getsignal(number) != before for number in SIGNALS}
+    assert is_ours == {before is not signal.SIG_IGN}, "nohup means it"
+    assert {signal.getsignal(number) for number in SIGNALS} == {before}
+
+
+class Terminal(io.StringIO):
+    """Its user presses Ctrl-C while the first text is written."""
+
+    def write(self, text: str) -> int:
+        if not self.tell():
+            super().write(text)
+            send(signal.SIGINT)
+            return len(text)
+        return super().write(text)
+
+
+def test_a_note_about_patience_may_come_in_the_middle_of_another() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    with raises(signal.SIGTERM), Interrupts(lambda: progress.note("patience")) as interrupts, interrupts.held():
+        send(signal.SIGTERM)
+        progress.note("asked")
+    assert terminal.getvalue() == "asked\npatience\n"
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr("kubectl_svcprobe.cli.run", lambda arguments: send(signal.SIGINT))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    main()
+    assert codes == [130]
