@@ -34,6 +34,7 @@ from kubectl_svcprobe.probe.podspec import (
 from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
 from kubectl_svcprobe.report import ProbeFacts, Report, Skipped
 from kubectl_svcprobe.rules import RULES
+from kubectl_svcprobe.words import listed
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,10 @@ class Inspector:
             second.close()
 
     def plan(self, snapshot: Snapshot) -> ProbePlan:
-        """What would be tried."""
+        """What would be tried. Raises UsageError where the pod is to run on a node that does not exist."""
+        names = sorted(node.meta.name for node in snapshot.nodes)
+        if self.options.node and names and self.options.node not in names:
+            raise UsageError(f"error: there is no node {self.options.node}; there is {listed(names, 8)}")
         wishes = Wishes(
             from_pod=self.options.probe,
             from_here=self.options.from_here,

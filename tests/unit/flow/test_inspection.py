@@ -163,6 +163,14 @@ def test_one_port_of_several() -> None:
         inspect(cluster, port="82")
 
 
+def test_a_node_that_does_not_exist_is_said_before_any_pod_is_made() -> None:
+    cluster = FakeCluster(*o.healthy())
+    kubelet = o.Kubelet(cluster)
+    with pytest.raises(UsageError, match="there is no node node-9; there is node-1"):
+        inspect(cluster, node="node-9")
+    assert kubelet.pods == []
+
+
 def test_a_missing_service_names_what_comes_near() -> None:
     elsewhere = o.service()
     elsewhere["metadata"]["namespace"] = "other"
