@@ -211,7 +211,9 @@ def run(arguments: Sequence[str]) -> int:
         try:
             with Interrupts(impatient) as interrupts:
                 obj = {"interrupts": interrupts, "progress": progress}
-                return int(command.main(rest, prog_name=str(command.name), standalone_mode=False, obj=obj) or 0)
+                # Not `command.main`, which ends the program with 1 where whoever read its output has left.
+                with command.make_context(str(command.name), rest, obj=obj) as context:
+                    return int(command.invoke(context) or 0)
         except (Interrupted, Exception) as error:
             progress.close()
             return _report_error(error, str(command.name), is_traced="-vv" in rest)

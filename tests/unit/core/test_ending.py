@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
 
 from kubectl_svcprobe.__main__ import main
+from kubectl_svcprobe.cli import run
 from kubectl_svcprobe.errors import ExitCode, Interrupted
 from kubectl_svcprobe.interrupts import SIGNALS, Interrupts
 from kubectl_svcprobe.progress import Progress
@@ -225,6 +228,19 @@ def test_a_note_about_patience_may_come_in_the_middle_of_another() -> None:
         send(signal.SIGTERM)
         progress.note("asked")
     assert terminal.getvalue() == "asked\npatience\n"
+
+
+class Closed(io.StringIO):
+    """Whoever read it has left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+@pytest.mark.parametrize("arguments", [["explain", "SVC201"], ["--help"]], ids=" ".join)
+def test_a_reader_who_leaves_is_no_finding(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed())
+    assert run(arguments) == 0
 
 
 def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
