@@ -101,7 +101,8 @@ def _signs(snapshot: Snapshot, port: ServicePort) -> Iterator[Request]:
     if numbers and numbers <= SILENT_PORTS:
         yield Request("tcp", why=f"port {min(numbers)} is a database's or broker's")
     for name in (port.name, port.target_port if isinstance(port.target_port, str) else ""):
-        if spoken := PROTOCOL_WORDS.get(re.split(r"[-_.\d]", name.lower())[0]):
+        word = re.split(r"[-_.]", name.lower())[0]
+        if spoken := PROTOCOL_WORDS.get(word) or PROTOCOL_WORDS.get(word.rstrip("0123456789")):
             yield Request(spoken, why=f"the port's name {name}")
     for number in (*sorted(numbers), port.port):
         if number in WEB_PORTS:

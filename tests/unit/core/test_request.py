@@ -53,6 +53,7 @@ SIGNS = [
     ),
     ("gRPC", ServicePort(80, 80, app_protocol="grpc"), "TCP connect", "appProtocol grpc"),
     ("a name", ServicePort(1234, 4321, "http"), "GET /", "the port's name http"),
+    ("a name with a digit in its word", ServicePort(1, 2, name="h2c-api"), "H2C GET /", "the port's name h2c-api"),
     ("a name's first word", ServicePort(1234, 4321, "https-admin"), "HTTPS GET /", "the port's name https-admin"),
     ("a name with a number", ServicePort(1234, 4321, "web2"), "GET /", "the port's name web2"),
     ("a name that says no HTTP", ServicePort(80, 80, "tcp-http"), "TCP connect", "the port's name tcp-http"),
