@@ -142,3 +142,17 @@ def test_a_finding_is_whole(case: Case) -> None:
         for command in commands(finding):
             assert shlex.split(command)[0] in ("kubectl", "curl")
             assert "\n" not in command
+
+
+#: What belongs to no namespace, or looks through all of them.
+WITHOUT_NAMESPACE = ("kubectl describe node ", "kubectl get services -A ")
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_a_kubectl_command_says_which_namespace_it_means(case: Case) -> None:
+    """Whoever pastes it may have another one in the context."""
+    for finding in case.report().findings:
+        for command in commands(finding):
+            if command.startswith("kubectl ") and not command.startswith(WITHOUT_NAMESPACE):
+                words = shlex.split(command)
+                assert words[words.index("-n") + 1 :]
