@@ -116,6 +116,7 @@ def launch(layout: Layout, progress: Progress) -> None:
             end(int(first_of_lab))
         process.kill()
         process.wait()
+        process.stdout.close()
         cgroups.remove(layout.identity)
         raise
 

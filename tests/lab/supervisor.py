@@ -100,7 +100,7 @@ class Supervisor:
         server = network.within(network.OUTSIDE, program)
         self.components.append(Component("outside", server, self.layout.logs))
 
-    def await_nodes(self, names: list[str], seconds: float = 90) -> None:
+    def await_nodes(self, names: list[str], seconds: float = 180) -> None:
         def met(found: list[dict[str, Any]]) -> bool:
             return {item["metadata"]["name"] for item in found if condition(item, "Ready")} >= set(names)
 
