@@ -76,17 +76,17 @@ def told() -> list[str]:
     return []
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def attentive() -> Iterator[None]:
     """No signal is ignored, whatever started the tests (nohup, or a shell's `&`)."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.fixture
-def interrupts(attentive: None, told: list[str]) -> Iterator[Interrupts]:
+def interrupts(told: list[str]) -> Iterator[Interrupts]:
     with Interrupts(lambda: told.append("patience")) as found:
         yield found
 
