@@ -173,6 +173,18 @@ def test_ports_that_could_not_be_tried() -> None:
     assert summary(FROM_POD, of=service(*ports)) == expected
 
 
+OUTSIDE = {
+    vantage: result(probe(5, path(PathKind.EXTERNAL_IP, "203.0.113.9"), vantage), Outcome.ANSWERED)
+    for vantage in Vantage
+}
+
+
+def test_an_outside_address_that_only_the_pod_reached_was_not_tried_from_outside() -> None:
+    expected = "web works inside the cluster; its outside address was not tried from outside."
+    assert summary(FROM_POD, OUTSIDE[Vantage.POD]) == expected
+    assert summary(FROM_POD, OUTSIDE[Vantage.POD], OUTSIDE[Vantage.HERE]) == "web works: every path it offers answers."
+
+
 @pytest.mark.parametrize(("names", "are"), [(["node-2"], "node-2 is"), (["node-2", "node-3"], "node-2 and node-3 are")])
 def test_nodes_that_could_not_be_tried(names: list[str], are: str) -> None:
     of = service(ServicePort(80, 8080, node_port=30080))
