@@ -46,4 +46,5 @@ def _granted(kind: str, name: str, permissions: list[Permission]) -> list[Object
 def forget_users(namespace: Namespace) -> None:
     """Remove what outlives the namespace."""
     names = [f"clusterrole{suffix}/{namespace.name}-{n}" for n in range(next(_numbers)) for suffix in ("", "binding")]
-    namespace.kubectl("delete", *names, "--ignore-not-found")
+    if names:
+        namespace.kubectl("delete", *names, "--ignore-not-found")
