@@ -92,6 +92,7 @@ def test_a_consequence_keeps_its_sentence() -> None:
 
 def test_a_cause_at_one_port_does_not_explain_another_port() -> None:
     assert folded(finding("SVC403", port=80), finding("SVC701", port=81)) == [("SVC403", []), ("SVC701", [])]
+    assert folded(finding("SVC403", port=81), finding("SVC701", port=80)) == [("SVC403", []), ("SVC701", [])]
     assert folded(finding("SVC403", port=80), finding("SVC701", port=80)) == [("SVC403", ["SVC701"])]
     assert folded(finding("SVC403", port=80), finding("SVC732")) == [("SVC403", ["SVC732"])]
     assert folded(finding("SVC301"), finding("SVC304", port=80)) == [("SVC301", ["SVC304"])]

@@ -14,7 +14,18 @@ import pytest
 
 from kubectl_svcprobe.__main__ import main
 from kubectl_svcprobe.cli import run
-from kubectl_svcprobe.errors import ExitCode, Interrupted
+from kubectl_svcprobe.errors import (
+    ApiError,
+    Conflict,
+    ExitCode,
+    Forbidden,
+    Gone,
+    Interrupted,
+    Invalid,
+    NotFound,
+    Unauthorized,
+    api_error,
+)
 from kubectl_svcprobe.interrupts import SIGNALS, Interrupts
 from kubectl_svcprobe.progress import Progress
 from kubectl_svcprobe.render.terminal import Paper
@@ -56,6 +67,28 @@ def test_the_exit_code(reports: list[Report], expected: tuple[int, int, int]) ->
     for fail_on, code in zip(("error", "warning", "never"), expected, strict=True):
         session = Session({"fail_on": fail_on}, Paper(), Interrupts(), Progress(io.StringIO()))
         assert session.exit_code(reports) == code
+
+
+def test_exit_codes_are_what_scripts_rely_on() -> None:
+    codes = {code.name: code.value for code in ExitCode}
+    assert codes == {"OK": 0, "FINDINGS": 1, "USAGE": 2, "UNKNOWN": 3, "SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Gone),
+        (422, Invalid),
+        (400, ApiError),
+        (500, ApiError),
+    ],
+)
+def test_a_refusal_s_kind_is_its_status(status: int, kind: type[ApiError]) -> None:
+    assert type(api_error(status, "Reason", "message")) is kind
 
 
 def test_every_exit_code_has_its_sentence() -> None:

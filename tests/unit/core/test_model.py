@@ -411,6 +411,10 @@ def test_how_many_pods_a_workload_wants_and_has(
     assert read.ref == ObjectRef(kind, "shop", "web")
 
 
+def test_a_workload_wants_one_pod_unless_it_says_otherwise() -> None:
+    assert Workload(ObjectRef("Deployment", "shop", "web"), Meta("shop", "web")).replicas == 1
+
+
 WEB = {"app": "web", "tier": "front"}
 SELECTORS = [
     ("an empty one selects all", {}, True),

@@ -203,6 +203,11 @@ def test_a_whole_transfer() -> None:
     )
 
 
+def test_a_transfer_is_of_the_first_pod_unless_it_is_said_to_be_of_the_settled_one() -> None:
+    assert not decode(3, 1, WHOLE, HTTP).is_retry
+    assert not any(observation.is_retry for observation in read_log(line(0, 0), {0: HTTP})[0])
+
+
 def test_a_silent_connect_is_as_slow_as_its_connection_and_has_no_status() -> None:
     observation = decode(3, 1, {**WHOLE, "exitcode": 28, "time_total": 2.0, "http_code": 220}, TCP)
     assert (observation.outcome, observation.seconds, observation.http_status) == (Outcome.CONNECTED, 0.000612, 0)

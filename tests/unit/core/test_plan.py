@@ -139,7 +139,13 @@ def test_only_a_vantage_s_own_probes() -> None:
 
 
 def test_no_service_has_an_empty_plan() -> None:
-    assert make_plan(Snapshot("shop", "web", ""), (), Wishes()) == ProbePlan()
+    assert make_plan(Snapshot("shop", "web", ""), (), Wishes()) == ProbePlan((), (), settle=False)
+
+
+def test_the_name_of_a_headless_service_leads_to_the_first_of_several_ports() -> None:
+    headless = service(cluster_ips=(), is_headless=True)
+    of = snapshot(headless, piece(endpoint("10.0.0.1")), piece(endpoint("10.0.0.2"), port=8081, called="web-b"))
+    assert next(p.target for p in find_paths(of) if p.kind is PathKind.DNS) == "web:8080"
 
 
 # why not

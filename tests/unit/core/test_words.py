@@ -66,6 +66,10 @@ def test_the_gist_of_a_message(text: str, expected: str) -> None:
     assert gist(text) == expected
 
 
+def test_three_names_are_told_of_many() -> None:
+    assert listed("abcde") == "a, b, c and 2 more"
+
+
 def test_labels_as_kubectl_writes_selectors() -> None:
     assert labels({"tier": "web", "app": "devops"}) == "app=devops,tier=web"
     assert labels({}) == "<none>"
