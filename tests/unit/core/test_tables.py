@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubectl_svcprobe.commands import Kubectl
-from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.model import Meta, ServicePort
+from kubectl_svcprobe.facts.workload import Container, ContainerPort, Pod
 from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, PodOptions, manifest, settle_arguments
 from kubectl_svcprobe.probe.request import choose
 from tests.unit.core.build import piece, service, snapshot
@@ -67,3 +68,9 @@ def test_patches_as_they_are_pasted() -> None:
     assert merge == """kubectl -n shop patch service web --type merge -p '{"spec":{}}'"""
     expected = """kubectl -n shop patch service web --type json -p '[{"op":"replace","path":"/spec/x","value":1}]'"""
     assert replace == expected
+
+
+def test_a_port_is_found_by_name_and_protocol_together() -> None:
+    ports = (ContainerPort(80, "http", "UDP"), ContainerPort(81, "http", "TCP"), ContainerPort(82, "metrics", "TCP"))
+    pod = Pod(Meta("shop", "web-1"), containers=(Container("web", ports=ports),))
+    assert pod.port_numbers("http", "TCP") == (81,)
