@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
-from kubectl_svcprobe.report import Finding, Severity, Skipped, Verdict
+from kubectl_svcprobe.report import Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, Rule
 from kubectl_svcprobe.words import count, listed
@@ -38,6 +38,7 @@ def _finding(rule: Rule, match: Match) -> Finding:
         fix=match.fix,
         brief=match.brief or _brief(match),
         port=match.port,
+        confidence=match.confidence,
     )
 
 
@@ -48,7 +49,10 @@ def _brief(match: Match) -> str:
 
 
 def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings that another one explains become its `consequences`; the rest is sorted, the worst first."""
+    """Findings that another one explains become its `consequences`; the rest is sorted, the worst first.
+
+    Of the same severity, what is merely possible stands below what is known.
+    """
     explained: dict[Finding, list[str]] = {}
     for finding in findings:
         root = _root(finding, findings)
@@ -57,7 +61,7 @@ def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             lines.append(f"{finding.code} {finding.headline}")
     folded = [replace(root, consequences=tuple(lines)) for root, lines in explained.items()]
     order = {finding.code: place for place, finding in reversed(list(enumerate(findings)))}
-    return tuple(sorted(folded, key=lambda finding: (finding.severity.rank, order[finding.code])))
+    return tuple(sorted(folded, key=lambda f: (f.severity.rank, f.confidence is Confidence.POSSIBLE, order[f.code])))
 
 
 def _root(finding: Finding, findings: Sequence[Finding]) -> Finding:

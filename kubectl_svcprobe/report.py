@@ -35,6 +35,18 @@ class Severity(str, Enum):
         return list(Severity).index(self)
 
 
+class Confidence(str, Enum):
+    """How far the evidence carries a finding's cause.
+
+    `certain`: objects or packets show it. `likely`: they agree with it, and with little else. `possible`: it would explain
+    them, and so would something else, which is named together with the test that separates the two.
+    """
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
 @dataclass(frozen=True)
 class PortFacts:
     """A port of the Service."""
@@ -198,6 +210,7 @@ class Finding:
     brief: str = ""
     port: int = 0
     consequences: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.CERTAIN
 
 
 @dataclass(frozen=True)

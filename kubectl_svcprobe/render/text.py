@@ -8,7 +8,7 @@ from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
-from kubectl_svcprobe.report import Finding, PathFacts, Report, Verdict
+from kubectl_svcprobe.report import Confidence, Finding, PathFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
 
 SYMBOLS = {Verdict.OK: "✔", Verdict.WARNING: "!", Verdict.BROKEN: "✖", Verdict.UNKNOWN: "?"}
@@ -181,7 +181,8 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
 
 
 def _finding(finding: Finding, report: Report, paper: Paper) -> Iterator[str]:
-    yield paper.bold(f"{finding.code}  {finding.name} · {finding.severity.value}")
+    sure = "" if finding.confidence is Confidence.CERTAIN else f", {finding.confidence.value}"
+    yield paper.bold(f"{finding.code}  {finding.name} · {finding.severity.value}{sure}")
     if finding.message:
         yield from paper.wrapped(finding.message, "  ", "  ")
     for number, line in enumerate(finding.evidence):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Match:
     """One occurrence.
 
     `headline` is the verdict's sentence, should this be the worst; `brief` says it in a line of a list, after the name;
-    `severity` overrides the rule's; `port` is the Service's port that it is about, 0 for all of it.
+    `severity` overrides the rule's; `port` is the Service's port that it is about, 0 for all of it. What is not `certain`
+    says so in its words too.
     """
 
     subject: ObjectRef
@@ -27,6 +28,7 @@ class Match:
     severity: Severity | None = None
     brief: str = ""
     port: int = 0
+    confidence: Confidence = Confidence.CERTAIN
 
 
 Check = Callable[[Evidence], Iterator[Match]]

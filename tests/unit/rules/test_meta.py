@@ -13,7 +13,7 @@ import pytest
 from kubectl_svcprobe import rules
 from kubectl_svcprobe.access import resources
 from kubectl_svcprobe.access.resources import Resource
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules import BY_CODE, RETIRED, RULES
 from kubectl_svcprobe.rules.rule import Rule
 from tests.unit.cases import Case, all_cases, commands, found_codes
@@ -142,6 +142,17 @@ def test_a_finding_is_whole(case: Case) -> None:
         for command in commands(finding):
             assert shlex.split(command)[0] in ("kubectl", "curl")
             assert "\n" not in command
+
+
+#: Words that keep a sentence from claiming more than is known.
+DOUBT = re.compile(r"\b(may|might|perhaps|probably|likely|possibl[ey]|seems?|suspect|could not)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_what_is_not_certain_says_so_in_words(case: Case) -> None:
+    for finding in case.report().findings:
+        if finding.confidence is not Confidence.CERTAIN:
+            assert DOUBT.search(f"{finding.headline} {finding.message} {' '.join(finding.evidence)}"), finding
 
 
 #: What belongs to no namespace, or looks through all of them.
