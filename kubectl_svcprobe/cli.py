@@ -52,6 +52,20 @@ class RequestTimeout(Duration):
         return 0.0 if str(value) in ("0", "0s", "0.0") else super().convert(value, param, ctx)
 
 
+class Codes(click.ParamType[frozenset[str]]):
+    """Findings by code or name: `SVC520,headless-port-differs`."""
+
+    name = "codes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        """Their codes. Raises UsageError for one that does not exist."""
+        if isinstance(value, frozenset):
+            return value
+        from kubectl_svcprobe.explain import find
+
+        return frozenset(find(word.strip()).code for word in value.split(",") if word.strip())
+
+
 def _environment(name: str) -> str:
     return f"KUBECTL_SVCPROBE_{name}"
 
@@ -113,6 +127,22 @@ INSPECT = [
         default="error",
         envvar=_environment("FAIL_ON"),
         help="The least severity that makes the exit code 1.  [default: error]",
+    ),
+    click.option(
+        "--only",
+        type=Codes(),
+        default=frozenset(),
+        metavar="CODES",
+        envvar=_environment("ONLY"),
+        help="Look for these findings only (codes or names, separated by commas), and for what could not be looked at.",
+    ),
+    click.option(
+        "--skip",
+        type=Codes(),
+        default=frozenset(),
+        metavar="CODES",
+        envvar=_environment("SKIP"),
+        help="Leave these findings out, and what follows from them; the report says where one was.",
     ),
 ]
 

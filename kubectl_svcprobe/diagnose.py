@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
-from kubectl_svcprobe.report import Confidence, Finding, Severity, Skipped, Verdict
+from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, Rule
 from kubectl_svcprobe.words import count, listed
 
 
-def run(rules: Sequence[Rule], evidence: Evidence) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
+@dataclass(frozen=True)
+class Choice:
+    """Which findings the user wants to hear of, by code: `only` these (where it is not empty), and not those of `skip`."""
+
+    only: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+
+    def rules(self, rules: Sequence[Rule]) -> list[Rule]:
+        """Those to run. What could not be looked at (9xx) is said in any case: silence would read as health."""
+        return [rule for rule in rules if not self.only or rule.code in self.only or rule.code.startswith("SVC9")]
+
+    def left_out(self, findings: Sequence[Finding]) -> list[Finding]:
+        """What `skip` takes away: after folding, so that the consequences of what it names go with it."""
+        return [finding for finding in findings if finding.code in self.skip]
+
+
+def run(
+    rules: Sequence[Rule], evidence: Evidence, choice: Choice | None = None
+) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
     """All findings, the worst first and consequences folded into their causes; and the rules that could not judge."""
+    choice = choice or Choice()
+    findings, skipped = _judge(choice.rules(rules), evidence)
+    folded = fold(findings)
+    left_out = choice.left_out(folded)
+    if choice.only:
+        skipped.append(Skipped(f"all but {listed(sorted(choice.only), 9)}", BY_ONLY))
+    skipped += [Skipped(f"{finding.code} {finding.name}", BY_SKIP) for finding in left_out]
+    return tuple(finding for finding in folded if finding not in left_out), tuple(skipped)
+
+
+def _judge(rules: Sequence[Rule], evidence: Evidence) -> tuple[list[Finding], list[Skipped]]:
     findings: list[Finding] = []
     skipped: list[Skipped] = []
     for rule in rules:
@@ -23,7 +52,7 @@ def run(rules: Sequence[Rule], evidence: Evidence) -> tuple[tuple[Finding, ...],
             skipped.append(Skipped(f"{rule.code} {rule.name}", f"{listed(u.what for u in missing)}: {missing[0].why}"))
             continue
         findings.extend(_finding(rule, match) for match in rule.check(evidence))
-    return fold(findings), tuple(skipped)
+    return findings, skipped
 
 
 def _finding(rule: Rule, match: Match) -> Finding:
@@ -84,11 +113,14 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
     return by_severity.get(list(Severity)[worst], Verdict.OK)
 
 
-def summary_of(findings: Sequence[Finding], evidence: Evidence) -> str:
+def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequence[Skipped] = ()) -> str:
     """The first line: the worst finding's headline, or what is fine and how far that is known."""
     if findings and findings[0].severity is not Severity.INFO:
         return findings[0].headline
     name = evidence.snapshot.name
+    left_out = [one.what for one in skipped if one.why in (BY_ONLY, BY_SKIP)]
+    if left_out:
+        return f"{name}: nothing found; left out: {listed(left_out, 9)}."
     service = evidence.service
     if service.is_external_name:
         return f"{name} is an alias for {service.external_name}; there is nothing of this cluster behind it to try."

@@ -48,6 +48,7 @@ class Options:
     path: str | None = None
     keep_pod: bool = False
     timing: Timing = field(default_factory=Timing)
+    choice: diagnose.Choice = field(default_factory=diagnose.Choice)
 
 
 @dataclass
@@ -214,12 +215,12 @@ def with_port(snapshot: Snapshot, port: str) -> Snapshot:
 
 def report(evidence: Evidence, options: Options) -> Report:
     """Judge the evidence, and put it all together."""
-    findings, skipped = diagnose.run(RULES, evidence)
+    findings, skipped = diagnose.run(RULES, evidence, options.choice)
     snapshot = evidence.snapshot
     return Report(
         service=describe.service_facts(snapshot, options.path),
         verdict=diagnose.verdict_of(findings),
-        summary=diagnose.summary_of(findings, evidence),
+        summary=diagnose.summary_of(findings, evidence, skipped),
         taken=snapshot.taken,
         pods=describe.pod_facts(snapshot),
         endpoints=describe.endpoint_facts(snapshot),

@@ -213,6 +213,10 @@ class Finding:
     confidence: Confidence = Confidence.CERTAIN
 
 
+#: The reasons of what was left out because the user wished so.
+BY_ONLY, BY_SKIP = "--only", "--skip"
+
+
 @dataclass(frozen=True)
 class Skipped:
     """Something that was not read, not tried or not judged, and why."""

@@ -12,6 +12,7 @@ from kubectl_svcprobe import __version__
 from kubectl_svcprobe.access import kubeconfig
 from kubectl_svcprobe.access.kube import Cluster
 from kubectl_svcprobe.commands import Kubectl
+from kubectl_svcprobe.diagnose import Choice
 from kubectl_svcprobe.errors import ExitCode
 from kubectl_svcprobe.inspection import Options
 from kubectl_svcprobe.interrupts import Interrupts
@@ -66,6 +67,7 @@ class Session:
             node=flags["node"] or "",
             path=flags["path"],
             keep_pod=flags["keep_pod"],
+            choice=Choice(flags["only"], flags["skip"]),
             timing=Timing(
                 connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])
             ),

@@ -8,7 +8,7 @@ from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
-from kubectl_svcprobe.report import Confidence, Finding, PathFacts, Report, Verdict
+from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
 
 SYMBOLS = {Verdict.OK: "✔", Verdict.WARNING: "!", Verdict.BROKEN: "✖", Verdict.UNKNOWN: "?"}
@@ -196,6 +196,23 @@ def _finding(finding: Finding, report: Report, paper: Paper) -> Iterator[str]:
         yield from paper.wrapped(line, "  hence      ", " " * 13)
 
 
+def _skipped(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
+    by_wish = [s for s in report.skipped if s.why in (BY_ONLY, BY_SKIP)]
+    could_not = [s for s in report.skipped if s not in by_wish]
+    if could_not:
+        yield ""
+    if could_not and not wide:
+        unread = [s.what for s in could_not if not s.what.startswith("SVC")]
+        rules = len(could_not) - len(unread)
+        said = f"Could not read {listed(unread)}; {count(rules, 'rule')} skipped. All of it: -o wide"
+        yield from paper.wrapped(said, rest="  ")
+    for skipped in could_not if wide else ():
+        yield from paper.wrapped(f"Skipped: {skipped.what}: {skipped.why}", rest="  ")
+    if by_wish:
+        yield ""
+        yield from paper.wrapped(f"Left out: {', '.join(f'{s.what} ({s.why})' for s in by_wish)}.", rest="  ")
+
+
 def _closing(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     untried = [path for path in report.paths if path.outcome == "not-run"]
     by_reason: dict[str, list[str]] = {}
@@ -208,17 +225,7 @@ def _closing(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
         yield ""
         said = "; ".join(f"{', '.join(dict.fromkeys(what))} ({reason})" for reason, what in by_reason.items())
         yield from paper.wrapped(f"Not tried: {said}.", rest="  ")
-    if report.skipped:
-        yield ""
-        if wide:
-            for skipped in report.skipped:
-                yield from paper.wrapped(f"Skipped: {skipped.what}: {skipped.why}", rest="  ")
-        else:
-            unread = [s.what for s in report.skipped if not s.what.startswith("SVC")]
-            rules = len(report.skipped) - len(unread)
-            yield from paper.wrapped(
-                f"Could not read {listed(unread)}; {count(rules, 'rule')} skipped. All of it: -o wide", rest="  "
-            )
+    yield from _skipped(report, paper, wide)
     codes = [finding.code for finding in report.findings if finding.severity.value != "info"]
     if codes:
         yield ""

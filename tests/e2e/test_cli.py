@@ -207,6 +207,21 @@ def test_the_pod_runs_on_the_node_that_is_asked_for(web: Namespace) -> None:
     assert nowhere.stderr == "error: there is no node node-9; there is node-1, node-2 and node-3\n"
 
 
+def test_findings_are_chosen_by_code_or_name(web: Namespace) -> None:
+    skipped = ask(web, "typo", "--skip", "svc201")
+    assert (skipped.code, skipped.report.codes) == (0, [])
+    assert skipped.report.summary == "typo: nothing found; left out: SVC201 selector-matches-no-pod."
+    only = ask(web, "typo", "--only", "SVC301,selector-matches-no-pod")
+    assert (only.code, only.report.codes, only.report.skipped) == (
+        1,
+        ["SVC201"],
+        {"all but SVC201 and SVC301": "--only"},
+    )
+    unknown = kubectl_svcprobe(web.lab, "typo", "--only", "SVC999", "-n", web.name)
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "no finding has the code SVC999" in unknown.stderr
+
+
 def test_path_chooses_what_is_asked_for_and_fail_on_what_counts(web: Namespace) -> None:
     error = ["web", "--path", "/echo?msg=no&code=500"]
     answer = ask(web, *error)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from kubectl_svcprobe.diagnose import fold, run, summary_of, verdict_of
+from kubectl_svcprobe.diagnose import Choice, fold, run, summary_of, verdict_of
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef, ServicePort
 from kubectl_svcprobe.facts.snapshot import Unread
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.report import Finding, Severity, Skipped, Verdict
+from kubectl_svcprobe.report import Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, rule
 from tests.unit.core.build import endpoint, node, path, piece, probe, result, service, snapshot
@@ -101,6 +102,58 @@ def test_a_cause_at_one_port_does_not_explain_another_port() -> None:
 def test_two_causes_of_one_code_keep_their_own_consequences() -> None:
     both = [finding("SVC403", port=80), finding("SVC403", port=81), finding("SVC701", port=81)]
     assert folded(*both) == [("SVC403", []), ("SVC403", ["SVC701"])]
+
+
+def test_of_one_severity_what_is_merely_possible_stands_last() -> None:
+    possible = replace(finding("SVC201"), confidence=Confidence.POSSIBLE)
+    likely = replace(finding("SVC302", Severity.ERROR), confidence=Confidence.LIKELY)
+    found = fold([possible, likely, finding("SVC403"), finding("SVC404")])
+    assert [f.code for f in found] == ["SVC302", "SVC403", "SVC201", "SVC404"]
+
+
+@rule("SVC403", "a-cause", Severity.ERROR, reads=set(), explains=("SVC701",), source="")
+def a_cause(ev: Evidence) -> Iterator[Match]:
+    """A rule that always finds."""
+    yield Match(WEB, "web refuses.", "It refuses.")
+
+
+@rule("SVC701", "its-consequence", Severity.ERROR, reads=set(), source="")
+def its_consequence(ev: Evidence) -> Iterator[Match]:
+    """A rule that always finds."""
+    yield Match(WEB, "web does not answer.", "It does not.")
+
+
+@rule("SVC901", "unread", Severity.UNKNOWN, reads=set(), source="")
+def unread(ev: Evidence) -> Iterator[Match]:
+    """A rule that always finds."""
+    yield Match(WEB, "web: could not tell.", "Could not tell.")
+
+
+CHOICES = [
+    ("all", Choice(), ["SVC403", "SVC901"], []),
+    ("a consequence goes with its cause", Choice(skip=frozenset({"SVC403"})), ["SVC901"], ["SVC403 a-cause"]),
+    ("what was folded away is no finding to skip", Choice(skip=frozenset({"SVC701"})), ["SVC403", "SVC901"], []),
+    ("only the consequence", Choice(only=frozenset({"SVC701"})), ["SVC701", "SVC901"], ["all but SVC701"]),
+    ("only what is not there", Choice(only=frozenset({"SVC201"})), ["SVC901"], ["all but SVC201"]),
+    (
+        "both",
+        Choice(only=frozenset({"SVC701", "SVC403"}), skip=frozenset({"SVC901"})),
+        ["SVC403"],
+        ["all but SVC403 and SVC701", "SVC901 unread"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("choice", "codes", "left_out"), [c[1:] for c in CHOICES], ids=[c[0] for c in CHOICES])
+def test_only_and_skip(choice: Choice, codes: list[str], left_out: list[str]) -> None:
+    findings, skipped = run([a_cause, its_consequence, unread], Evidence(snapshot()), choice)
+    assert ([f.code for f in findings], [s.what for s in skipped]) == (codes, left_out)
+
+
+def test_nothing_found_is_no_health_where_something_was_left_out() -> None:
+    left_out = (Skipped("SVC403 a-cause", "--skip"), Skipped("SVC201 x", "pods in shop: forbidden"))
+    assert summary_of((), Evidence(snapshot()), left_out) == "web: nothing found; left out: SVC403 a-cause."
+    assert summary_of((finding("SVC301"),), Evidence(snapshot()), left_out) == "SVC301 says."
 
 
 VERDICTS = [
