@@ -82,12 +82,12 @@ def shell(options: argparse.Namespace) -> int:
 
 
 def break_(options: argparse.Namespace) -> int:
-    Lab(options.home).break_(options.what, options.node, flush=options.flush, wait=not options.no_wait)
+    Lab(options.home).break_(options.what, options.node, options.other, flush=options.flush, wait=not options.no_wait)
     return 0
 
 
 def mend(options: argparse.Namespace) -> int:
-    Lab(options.home).mend(options.what, options.node)
+    Lab(options.home).mend(options.what, options.node, options.other)
     return 0
 
 
@@ -109,8 +109,9 @@ def add_faults(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     mending = commands.add_parser("mend", help="undo a break")
     mending.set_defaults(do=mend)
     for command in (breaking, mending):
-        command.add_argument("what", choices=("node", "kube-proxy", "coredns", "pool"))
-        command.add_argument("node", nargs="?", help="for node and kube-proxy: which")
+        command.add_argument("what", choices=("node", "kube-proxy", "path", "coredns", "pool"))
+        command.add_argument("node", nargs="?", help="for node, kube-proxy and path: which")
+        command.add_argument("other", nargs="?", help="for path: the other end")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """Breaking a running lab, and mending it: each returns when the cluster itself has noticed.
 
-Only a kube-proxy tells nobody: its rules are there a moment after it has been mended.
+Only a kube-proxy tells nobody: its rules are there a moment after it has been mended. Of a path nobody takes notice.
 """
 
 from __future__ import annotations
@@ -73,6 +73,25 @@ class Faults:
     def mend_kube_proxy(self, name: str | None) -> None:
         self.node(name).start_kube_proxy()
 
+    # --- the way between two nodes
+
+    def ends(self, name: str | None, other: str | None) -> tuple[str, str]:
+        ends = self.node(name).name, self.node(other).name
+        if ends[0] == ends[1]:
+            raise LabError(f"a path has two ends, and {name} is one")
+        return ends
+
+    def break_path(self, name: str | None, other: str | None) -> None:
+        """Their pods lose each other, the nodes do not: the cluster notices nothing."""
+        here, there = self.ends(name, other)
+        network.cut_path(here, there)
+        network.cut_path(there, here)
+
+    def mend_path(self, name: str | None, other: str | None) -> None:
+        here, there = self.ends(name, other)
+        network.mend_path(here, there)
+        network.mend_path(there, here)
+
     # --- CoreDNS
 
     def break_coredns(self) -> None:
@@ -85,9 +104,16 @@ class Faults:
 
     # --- orders
 
-    def break_(self, what: str, node: str | None = None, flush: bool = False, wait: bool = True) -> None:
+    def break_(
+        self,
+        what: str,
+        node: str | None = None,
+        other: str | None = None,
+        flush: bool = False,
+        wait: bool = True,
+    ) -> None:
         """It counts as broken from the first step on, so that it can be mended if a later one fails."""
-        fault = self.fault(what, node)
+        fault = self.fault(what, node, other)
         if fault in self.present:
             raise LabError(f"{fault} is broken already")
         self.present.append(fault)
@@ -95,26 +121,32 @@ class Faults:
             self.break_node(node, wait)
         elif what == "kube-proxy":
             self.break_kube_proxy(node, flush)
+        elif what == "path":
+            self.break_path(node, other)
         elif what == "coredns":
             self.break_coredns()
         else:
             self.balancer.switch("full")
 
-    def fault(self, what: str, node: str | None) -> str:
-        if what in ("node", "kube-proxy"):
+    def fault(self, what: str, node: str | None, other: str | None) -> str:
+        if what == "path":
+            return " ".join(["path", *sorted(self.ends(node, other))])
+        if what in ("node", "kube-proxy") and not other:
             return f"{what} {self.node(node).name}"
         if what not in ("coredns", "pool") or node:
-            raise LabError(f"{what} {node or ''} is nothing that can be broken")
+            raise LabError(f"{' '.join(filter(None, (what, node, other)))} is nothing that can be broken")
         return what
 
-    def mend(self, what: str, node: str | None = None) -> None:
-        fault = self.fault(what, node)
+    def mend(self, what: str, node: str | None = None, other: str | None = None) -> None:
+        fault = self.fault(what, node, other)
         if fault not in self.present:
             raise LabError(f"{fault} is not broken")
         if what == "node":
             self.mend_node(node)
         elif what == "kube-proxy":
             self.mend_kube_proxy(node)
+        elif what == "path":
+            self.mend_path(node, other)
         elif what == "coredns":
             self.mend_coredns()
         else:

@@ -145,18 +145,25 @@ class Lab:
     def load_balancer(self, mode: str) -> None:
         self.order("load-balancer", mode=mode)
 
-    def break_(self, what: str, node: str | None = None, *, flush: bool = False, wait: bool = True) -> None:
-        """`what`: node, kube-proxy (both with a node's name), coredns, pool. With `flush` kube-proxy's rules go too."""
-        self.order("break", what=what, node=node, flush=flush, wait=wait)
+    def break_(
+        self, what: str, node: str | None = None, other: str | None = None, *, flush: bool = False, wait: bool = True
+    ) -> None:
+        """`what`: node, kube-proxy (both with a node's name), path (with two), coredns, pool.
 
-    def mend(self, what: str, node: str | None = None) -> None:
-        self.order("mend", what=what, node=node)
+        With `flush` kube-proxy's rules go too.
+        """
+        self.order("break", what=what, node=node, other=other, flush=flush, wait=wait)
+
+    def mend(self, what: str, node: str | None = None, other: str | None = None) -> None:
+        self.order("mend", what=what, node=node, other=other)
 
     @contextlib.contextmanager
-    def broken(self, what: str, node: str | None = None, *, flush: bool = False, wait: bool = True) -> Iterator[None]:
+    def broken(
+        self, what: str, node: str | None = None, other: str | None = None, *, flush: bool = False, wait: bool = True
+    ) -> Iterator[None]:
         """For the length of a test."""
-        self.break_(what, node, flush=flush, wait=wait)
+        self.break_(what, node, other, flush=flush, wait=wait)
         try:
             yield
         finally:
-            self.mend(what, node)
+            self.mend(what, node, other)

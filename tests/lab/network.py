@@ -106,3 +106,26 @@ def disconnect_node(node: str) -> None:
     """The namespace itself lives on until its last process has ended; its link is gone at once."""
     command(["ip", "link", "del", f"to-{node}"])
     command(["ip", "netns", "del", node])
+
+
+def path_table(other: str, content: str = "") -> str:
+    """Whole at once, and whether one was there before or not."""
+    name = f"table ip path-{other}"
+    return f"{name}\ndelete {name}\n" + (f"{name} {{\n{content}}}\n" if content else "")
+
+
+def cut_path(node: str, other: str) -> None:
+    """No packet from or to a pod of the other node passes this one; between the nodes themselves all is as it was.
+
+    As where an overlay's packets are lost on the way: traffic that a node sends to the other's pods is lost as well.
+    """
+    pods = f"{POD_NET}.{node_index(other)}.0/24"
+    content = ""
+    for hook, fields in (("input", "s"), ("forward", "sd"), ("output", "d")):
+        rules = "".join(f" ip {field}addr {pods} counter drop;" for field in fields)
+        content += f"chain {hook} {{ type filter hook {hook} priority -10;{rules} }}\n"
+    command(within(node, ["nft", "-f", "-"]), path_table(other, content))
+
+
+def mend_path(node: str, other: str) -> None:
+    command(within(node, ["nft", "-f", "-"]), path_table(other))

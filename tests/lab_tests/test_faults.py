@@ -59,6 +59,12 @@ def fetch(lab: Lab, node: str) -> int:
     return lab.run(["curl", "-s", "--max-time", "2", url(node)], check=False).returncode
 
 
+def answers(node: str, place: list[str]) -> bool:
+    """Whether the node's kubelet does, to a command in that place."""
+    command = [*place, "curl", "-sk", "--max-time", "2", f"https://{node_address(node)}:10250/"]
+    return not subprocess.run(command, capture_output=True, check=False).returncode
+
+
 def await_node_port(lab: Lab, node: str) -> None:
     patience = ["--retry", "40", "--retry-all-errors", "--retry-delay", "1", "--retry-max-time", "30"]
     lab.run(["curl", "-s", *patience, url(node)])
@@ -75,9 +81,10 @@ def await_pod(lab: Lab, node: str) -> None:
 
 def test_a_node_is_lost_its_pods_move_and_it_comes_back(lab: Lab) -> None:
     assert lab.kubectl("get", *PODS, "-o", "jsonpath={.items[*].spec.nodeName}") == "node-2"
+    assert answers("node-2", lab.argv([]))
     with lab.broken("node", "node-2"):
         assert lab.status()["broken"] == ["node node-2"]
-        assert lab.run(["ping", "-c1", "-W2", node_address("node-2")], check=False).returncode
+        assert not answers("node-2", lab.argv([]))
         await_pod(lab, "node-1")
         await_node_port(lab, "node-1")
     assert not lab.status()["broken"]
@@ -91,6 +98,18 @@ def test_a_node_without_kube_proxy_knows_no_service(lab: Lab) -> None:
         assert fetch(lab, "node-2") == 0
         assert "kube-proxy" not in lab.status()["nodes"]["node-1"]
     await_node_port(lab, "node-1")
+
+
+def test_pods_of_two_nodes_lose_each_other_and_the_nodes_do_not(lab: Lab) -> None:
+    near = lab.kubectl("get", *PODS, "-o", "jsonpath={.items[*].spec.nodeName}")
+    far = "node-1" if near == "node-2" else "node-2"
+    await_node_port(lab, far)
+    with lab.broken("path", "node-1", "node-2"):
+        assert lab.status()["broken"] == ["path node-1 node-2"]
+        assert fetch(lab, far) == 28, "it does not reach the pod on the other node"
+        assert fetch(lab, near) == 0
+        assert answers(near, ["nsenter", f"--net=/proc/{lab.supervisor}/root/run/netns/{far}"])
+    assert fetch(lab, far) == 0
 
 
 def test_coredns_is_gone_and_comes_back(lab: Lab) -> None:
@@ -114,5 +133,7 @@ def test_a_pod_resolves_what_is_in_the_cluster_and_what_is_outside(lab: Lab) -> 
 def test_what_cannot_be_broken_or_mended_is_said(lab: Lab) -> None:
     with pytest.raises(LabError, match="no node 'node-9'; it has node-1, node-2"):
         lab.break_("node", "node-9")
+    with pytest.raises(LabError, match="a path has two ends"):
+        lab.break_("path", "node-1", "node-1")
     with pytest.raises(LabError, match="coredns is not broken"):
         lab.mend("coredns")
