@@ -43,7 +43,7 @@ targetPort protocol nodePort clusterIP clusterIPs ipFamilies externalIPs loadBal
 conditions addresses endpoints targetRef containers initContainers containerStatuses state waiting terminated
 lastState podIPs readinessProbe httpGet httpHeaders replicas template podSelector matchLabels values
 matchExpressions policyTypes egress images names involvedObject series count ready serving terminating
-controller loadBalancerSourceRanges sessionAffinityConfig clientIP
+controller loadBalancerSourceRanges sessionAffinityConfig clientIP from to ipBlock cidr except namespaceSelector endPort
 """,
 )
 SCALARS = st.none() | st.booleans() | st.integers(-1, 70000) | st.floats(allow_nan=False) | st.text(max_size=4)
