@@ -7,6 +7,7 @@ from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.ownership import kept_by
 from kubectl_svcprobe.probe.expect import SHORT_CUT, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
@@ -52,25 +53,11 @@ def service_facts(snapshot: Snapshot, path: str | None = None) -> ServiceFacts:
         session_affinity=service.session_affinity,
         session_affinity_seconds=service.session_affinity_seconds,
         publish_not_ready_addresses=service.publish_not_ready_addresses,
-        managed_by=managed_by(service),
+        managed_by=kept_by(service.meta),
         ports=tuple(_port_facts(snapshot, port, path) for port in service.ports),
         load_balancer=_load_balancer_facts(service) if service.type == "LoadBalancer" else None,
         events=tuple(_event_facts(event) for event in sorted(snapshot.events, key=lambda e: e.last)),
     )
-
-
-def managed_by(service: Service) -> str:
-    """Who would revert an edit by hand: Helm, Argo CD, Flux, or an owner; empty if nobody is known to."""
-    labels, annotations = service.meta.labels, service.meta.annotations
-    if release := annotations.get("meta.helm.sh/release-name"):
-        return f"Helm release {release}"
-    if "argocd.argoproj.io/tracking-id" in annotations:
-        return f"Argo CD application {annotations['argocd.argoproj.io/tracking-id'].split(':')[0]}"
-    if name := labels.get("kustomize.toolkit.fluxcd.io/name"):
-        return f"Flux Kustomization {name}"
-    if name := labels.get("helm.toolkit.fluxcd.io/name"):
-        return f"Flux HelmRelease {name}"
-    return str(service.meta.controller) if service.meta.controller else ""
 
 
 def _port_facts(snapshot: Snapshot, port: ServicePort, path: str | None) -> PortFacts:

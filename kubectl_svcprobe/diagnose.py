@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.model import Meta, ObjectRef
+from kubectl_svcprobe.ownership import with_owner_notes
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
@@ -46,16 +48,26 @@ def run(
 def _judge(rules: Sequence[Rule], evidence: Evidence) -> tuple[list[Finding], list[Skipped]]:
     findings: list[Finding] = []
     skipped: list[Skipped] = []
+    known = _kept(evidence)
     for rule in rules:
         missing = [unread for unread in evidence.snapshot.unread if unread.kind in rule.reads]
         if missing:
             skipped.append(Skipped(f"{rule.code} {rule.name}", f"{listed(u.what for u in missing)}: {missing[0].why}"))
             continue
-        findings.extend(_finding(rule, match) for match in rule.check(evidence))
+        findings.extend(_finding(rule, match, known) for match in rule.check(evidence))
     return findings, skipped
 
 
-def _finding(rule: Rule, match: Match) -> Finding:
+def _kept(evidence: Evidence) -> dict[ObjectRef, Meta]:
+    """The objects that a fix may change, with what tells who keeps them."""
+    snapshot = evidence.snapshot
+    known = {workload.ref: workload.meta for workload in snapshot.workloads or ()}
+    if snapshot.service:
+        known[snapshot.service.ref] = snapshot.service.meta
+    return known
+
+
+def _finding(rule: Rule, match: Match, known: Mapping[ObjectRef, Meta]) -> Finding:
     return Finding(
         code=rule.code,
         name=rule.name,
@@ -64,7 +76,7 @@ def _finding(rule: Rule, match: Match) -> Finding:
         headline=match.headline,
         message=match.message,
         evidence=match.evidence,
-        fix=match.fix,
+        fix=tuple(with_owner_notes(match.fix, known)),
         brief=match.brief or _brief(match),
         port=match.port,
         confidence=match.confidence,

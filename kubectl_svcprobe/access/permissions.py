@@ -36,6 +36,9 @@ READ = (
     Permission(r.DEPLOYMENTS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.STATEFUL_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
+    Permission(r.REPLICA_SETS, ("list",), "which revision of a failing Deployment came before", "no way back is named"),
+    Permission(r.AUTOSCALERS, ("list",), "who scaled a workload to zero", "an autoscaler is not named"),
+    Permission(r.PODS, ("get",), "the last line of a container that ended", "it is not quoted", subresource="log"),
 )
 
 PROBE = (

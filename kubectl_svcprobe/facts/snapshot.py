@@ -14,6 +14,7 @@ from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
 from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
+from kubectl_svcprobe.facts.scaling import Autoscaler, LastWords, Revision
 from kubectl_svcprobe.facts.workload import Pod, Workload
 
 
@@ -46,8 +47,9 @@ class JoinedEndpoint:
 class Snapshot:
     """Everything that was read for one Service.
 
-    `pods` are those that the selector matches. `namespace_pods`, `workloads`, `other_services` and `elsewhere` are only
-    read when a first look shows that they are needed; None means that nobody asked.
+    `pods` are those that the selector matches. All from `namespace_pods` to `elsewhere` is only read when a first look
+    shows that it is needed; None means that nobody asked, and for what is optional (`pods_elsewhere`, `autoscalers`,
+    `revisions`, `stray_slices`) also that it was refused.
     """
 
     namespace: str
@@ -61,7 +63,13 @@ class Snapshot:
     policies: tuple[NetworkPolicy, ...] = ()
     kubernetes: Service | None = None
     namespace_pods: tuple[Pod, ...] | None = None
+    pods_elsewhere: tuple[Pod, ...] | None = None
     workloads: tuple[Workload, ...] | None = None
+    autoscalers: tuple[Autoscaler, ...] | None = None
+    revisions: tuple[Revision, ...] | None = None
+    stray_slices: tuple[EndpointSlice, ...] | None = None
+    last_words: tuple[LastWords, ...] = ()
+    creation_events: tuple[Event, ...] = ()
     pod_events: tuple[Event, ...] = ()
     other_services: tuple[Service, ...] | None = None
     elsewhere: tuple[Service, ...] | None = None

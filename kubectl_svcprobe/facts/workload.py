@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kubectl_svcprobe.facts.json_fields import at, flag, integer, items, mapping, strings, text
 from kubectl_svcprobe.facts.model import Condition, Json, Meta, ObjectRef
+from kubectl_svcprobe.facts.scaling import Edit, ReadinessProbe, Reference, last_edit_of_replicas
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Container:
     ports: tuple[ContainerPort, ...] = ()
     http_probes: tuple[HttpGet, ...] = ()
     has_readiness_probe: bool = False
+    readiness: ReadinessProbe | None = None
+    memory_limit: str = ""
+    needs: tuple[Reference, ...] = ()
 
     @classmethod
     def from_json(cls, obj: Json) -> Container:
@@ -62,6 +66,9 @@ class Container:
             ),
             http_probes=tuple(probe for probe in probes if probe),
             has_readiness_probe=bool(mapping(obj, "readinessProbe")),
+            readiness=ReadinessProbe.from_json(mapping(obj, "readinessProbe")),
+            memory_limit=text(at(obj, "resources", "limits"), "memory"),
+            needs=Reference.all_of(obj),
         )
 
 
@@ -78,7 +85,15 @@ class ContainerStatus:
     restarts: int = 0
     last_reason: str = ""
     last_exit_code: int = 0
+    last_message: str = ""
+    last_ended: str = ""
     is_init: bool = False
+
+    @property
+    def has_ended_badly(self) -> bool:
+        """It ended with an error, or ends again and again."""
+        is_over = self.state == "terminated" and self.exit_code != 0
+        return is_over or self.reason == "CrashLoopBackOff" or (bool(self.last_reason) and not self.ready)
 
     @classmethod
     def from_json(cls, obj: Json, is_init: bool = False) -> ContainerStatus:
@@ -96,6 +111,8 @@ class ContainerStatus:
             restarts=integer(obj, "restartCount"),
             last_reason=text(last, "reason"),
             last_exit_code=integer(last, "exitCode"),
+            last_message=text(last, "message"),
+            last_ended=text(last, "finishedAt"),
             is_init=is_init,
         )
 
@@ -117,6 +134,8 @@ class Pod:
     statuses: tuple[ContainerStatus, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     readiness_gates: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    enables_service_links: bool = True
 
     @property
     def ref(self) -> ObjectRef:
@@ -183,6 +202,8 @@ class Pod:
             statuses=(*init_statuses, *(ContainerStatus.from_json(s) for s in items(status, "containerStatuses"))),
             conditions=Condition.all_of(obj),
             readiness_gates=tuple(text(gate, "conditionType") for gate in items(spec, "readinessGates")),
+            node_selector=strings(spec, "nodeSelector"),
+            enables_service_links=spec.get("enableServiceLinks") is not False,
         )
 
 
@@ -196,6 +217,9 @@ class Workload:
     replicas: int = 1
     ready_replicas: int = 0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
+    scaled_by: Edit | None = None
 
     @classmethod
     def from_json(cls, kind: str, obj: Json) -> Workload:
@@ -209,4 +233,7 @@ class Workload:
             replicas=wanted if isinstance(wanted, int) else 1,
             ready_replicas=integer(status, "readyReplicas") or integer(status, "numberReady"),
             conditions=Condition.all_of(obj),
+            match_labels=strings(mapping(spec, "selector"), "matchLabels"),
+            service_account=text(at(spec, "template", "spec"), "serviceAccountName"),
+            scaled_by=last_edit_of_replicas(obj),
         )

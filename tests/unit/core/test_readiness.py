@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from kubectl_svcprobe.describe import endpoint_facts, managed_by, node_facts, path_facts, pod_facts, service_facts
-from kubectl_svcprobe.facts.model import Condition, LoadBalancerIngress, Meta, ObjectRef, Service, ServicePort
+from kubectl_svcprobe.describe import endpoint_facts, node_facts, path_facts, pod_facts, service_facts
+from kubectl_svcprobe.facts.model import Condition, LoadBalancerIngress, Meta, ObjectRef, ServicePort
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot, Unread
 from kubectl_svcprobe.facts.workload import ContainerStatus, Pod
+from kubectl_svcprobe.ownership import kept_by
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan, Unprobed
@@ -169,7 +170,7 @@ OWNERS = [
 
 @pytest.mark.parametrize(("meta", "expected"), [c[1:] for c in OWNERS], ids=[c[0] for c in OWNERS])
 def test_who_would_revert_an_edit_by_hand(meta: Meta, expected: str) -> None:
-    assert managed_by(Service(meta)) == expected
+    assert kept_by(meta) == expected
 
 
 def test_no_service_has_no_facts_but_its_name() -> None:
