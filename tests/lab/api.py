@@ -55,6 +55,18 @@ class Api:
             while line := response.readline():
                 yield json.loads(line)
 
+    def states(self, path: str, silence: float = 600) -> Iterator[dict[str, Object]]:
+        """All objects at a collection's path by their UIDs, now and after every change, without end."""
+        while True:
+            listed = self.get(path)
+            objects = {item["metadata"]["uid"]: item for item in listed["items"]}
+            yield objects
+            for event in self.events(path, listed["metadata"]["resourceVersion"], silence):
+                if event["type"] == "ERROR":
+                    break  # the watch has expired: list again
+                note(event, objects)
+                yield objects
+
     def until(self, path: str, met: Callable[[list[Object]], bool], what: str, seconds: float = 60) -> list[Object]:
         """Wait until the objects at a collection's path are as they should be."""
         deadline = time.monotonic() + seconds
@@ -66,13 +78,9 @@ class Api:
             try:
                 remaining = max(0.1, deadline - time.monotonic())
                 for event in self.events(path, listed["metadata"]["resourceVersion"], remaining):
-                    item = event["object"]
                     if event["type"] == "ERROR":
                         break  # the watch has expired: list again
-                    if event["type"] == "DELETED":
-                        objects.pop(item["metadata"]["uid"], None)
-                    else:
-                        objects[item["metadata"]["uid"]] = item
+                    note(event, objects)
                     if met([*objects.values()]):
                         return [*objects.values()]
                     if time.monotonic() > deadline:
@@ -81,6 +89,14 @@ class Api:
                 pass
             if time.monotonic() > deadline:
                 raise LabError(f"{what}: not so after {seconds:g} s")
+
+
+def note(event: Object, objects: dict[str, Object]) -> None:
+    item = event["object"]
+    if event["type"] == "DELETED":
+        objects.pop(item["metadata"]["uid"], None)
+    else:
+        objects[item["metadata"]["uid"]] = item
 
 
 def condition(item: Object, kind: str) -> bool:
