@@ -28,10 +28,13 @@ from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import CONTAINER, PodOptions, manifest
 from kubectl_svcprobe.probe.request import Request
+from tests.bench.crowd import crowd
 from tests.contract.real_api import entered
+from tests.e2e.cluster import Namespace
 from tests.lab import Lab
 
 NAMESPACE = "bench"
+CROWD = 500
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REQUEST = re.compile(r"^(GET|POST|DELETE) \S+ \d+ (\d+) bytes$", re.MULTILINE)
 
@@ -64,6 +67,7 @@ def main() -> None:
         turn(lab, cluster)  # not counted: images, caches and connections are warm after it
         samples = [turn(lab, cluster) for _ in range(runs)]
         report(samples, statistics.median(wait), traffic(lab))
+        from_objects(lab, runs)
 
 
 @contextmanager
@@ -118,7 +122,11 @@ def bare_pod(cluster: Cluster) -> float:
 
 def traffic(lab: Lab) -> Traffic:
     """Requests to the API server and bytes of its answers, as `-v` counts them."""
-    _, said = run(lab, ["kubectl", "svcprobe", "devops", "-n", NAMESPACE, "-v"])
+    return counted(run(lab, ["kubectl", "svcprobe", "devops", "-n", NAMESPACE, "-v"])[1])
+
+
+def counted(said: str) -> Traffic:
+    """The requests that `-v` tells of."""
     sizes = [int(size) for _, size in REQUEST.findall(said)]
     return Traffic(len(sizes), sum(sizes))
 
@@ -134,6 +142,26 @@ def report(samples: Sequence[Sample], entering: float, asked: Traffic) -> None:
     print(f"{'ratio of the medians':38} {ratio:6.2f}")
     print(f"{'entering the lab, in the first':38} {entering:6.2f} s")
     print(f"API requests a run: {asked.requests}, {asked.bytes:,} bytes of answers")
+
+
+def from_objects(lab: Lab, runs: int) -> None:
+    """The verdict without a probe, by the number of pods behind the Service, beside kubectl's own reading of the same."""
+    namespace = Namespace(lab, NAMESPACE)
+    print(f"\nwithout probing, {runs} runs each, in turn")
+    verdict = ["kubectl", "svcprobe", "--no-probe", "--no-from-here", "-n", NAMESPACE]
+    with crowd(lab, namespace, "crowd", CROWD):
+        medians = []
+        for name, pods in (("devops", 3), ("crowd", CROWD)):
+            describe = ["kubectl", "describe", "service", name, "-n", NAMESPACE]
+            commands = ([*verdict, name], describe)
+            samples = [[run(lab, command)[0] for command in commands] for _ in range(runs)]
+            ours, described = zip(*samples, strict=True)
+            print(spread(f"kubectl svcprobe, {pods} pods", ours))
+            print(spread(f"kubectl describe service, {pods} pods", described))
+            medians.append(statistics.median(ours))
+            asked = counted(run(lab, [*verdict, name, "-v"])[1])
+            print(f"API requests a run: {asked.requests}, {asked.bytes:,} bytes of answers")
+    print(f"{f'ratio of {CROWD} pods to 3':38} {medians[1] / medians[0]:6.2f}")
 
 
 def spread(what: str, seconds: Sequence[float]) -> str:

@@ -21,8 +21,11 @@ class Api:
         self.tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         self.tls.load_cert_chain(str(pki / "admin.crt"), str(pki / "admin.key"))
 
+    def connect(self, timeout: float) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(API_ADDRESS, 6443, context=self.tls, timeout=timeout)
+
     def open(self, path: str, timeout: float) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
-        connection = http.client.HTTPSConnection(API_ADDRESS, 6443, context=self.tls, timeout=timeout)
+        connection = self.connect(timeout)
         try:
             connection.request("GET", path, headers={"User-Agent": "lab", "Accept": "application/json"})
             return connection, connection.getresponse()
