@@ -7,7 +7,7 @@ SEED ?= 1
 COUNT ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench mutants lab lab-down lab-shell build-lab clean
+.PHONY: help demo test check faults bench mutants lab lab-down lab-shell build-lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ check: $(READY) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.docs --check
+
+faults: $(READY) ## every fault of tests/faults in the lab, and what is said of it (FAULTS: only these)
+	$(LAB) up --reuse
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 bench: $(READY) ## how fast it is
 	$(LAB) up --reuse
