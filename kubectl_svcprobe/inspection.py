@@ -210,7 +210,8 @@ def with_port(snapshot: Snapshot, port: str) -> Snapshot:
     if not chosen:
         has = ", ".join(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
         raise UsageError(f"error: service/{service.name} has no port {port}; it has {has}")
-    return replace(snapshot, service=replace(service, ports=chosen))
+    # A route that leads to another port of it would seem to lead nowhere.
+    return replace(snapshot, service=replace(service, ports=chosen), routes=())
 
 
 def report(evidence: Evidence, options: Options) -> Report:

@@ -29,6 +29,8 @@ READ = (
     Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
     Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
     Permission(r.NETWORK_POLICIES, ("list",), "whether policies select the pods", "policies are not named"),
+    Permission(r.INGRESSES, ("list",), "Ingresses that lead to a port it does not have", "that is not found"),
+    Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "that is not found"),
     Permission(
         r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports of its pods' nodes only"
     ),

@@ -17,6 +17,7 @@ from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Event, Node
 from kubectl_svcprobe.facts.policy import NetworkPolicy
 from kubectl_svcprobe.facts.reader import Reader, label_selector, pool
+from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.facts.snapshot import Snapshot, matching
 from kubectl_svcprobe.facts.workload import Pod
 
@@ -40,6 +41,9 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
         )
         policies = reader.read_all(r.NETWORK_POLICIES, namespace, NetworkPolicy.from_json)
         nodes = reader.read_all(r.NODES, None, Node.from_json)
+        ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
+        # Most clusters do not serve them, which one without the permission cannot even tell.
+        http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
         kubernetes = reader.kubernetes()
         snapshot = Snapshot(namespace, name, taken, service=service.result())
         if snapshot.service and snapshot.service.selector:
@@ -53,6 +57,7 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
             events=events.result(),
             policies=policies.result(),
             nodes=nodes.result(),
+            routes=(*ingresses.result(), *(http_routes.result() or ())),
             kubernetes=kubernetes.result(),
             pods=pods,
         )
@@ -74,6 +79,8 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning"
         )
         nodes = reader.read_all(r.NODES, None, Node.from_json)
+        ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
+        http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
         workloads = reader.workloads(namespace)
         services = [Service.from_json(obj) for obj in cluster.list(r.SERVICES, namespace)]
         everything = Snapshot(
@@ -82,6 +89,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             taken,
             slices=slices.result(),
             nodes=nodes.result(),
+            routes=(*ingresses.result(), *(http_routes.result() or ())),
             events=events.result(),
             namespace_pods=pods.result(),
             workloads=tuple(w for found in workloads for w in found.result()),

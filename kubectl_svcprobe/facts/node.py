@@ -25,6 +25,13 @@ class Node:
     addresses: tuple[NodeAddress, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     images: frozenset[str] = frozenset()
+    provider_id: str = ""
+    kubelet_version: str = ""
+
+    @property
+    def is_control_plane(self) -> bool:
+        """Kept for the control plane: whatever else runs there is an exception."""
+        return "node-role.kubernetes.io/control-plane" in self.meta.labels
 
     @property
     def is_ready(self) -> bool:
@@ -45,6 +52,8 @@ class Node:
             addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
             conditions=Condition.all_of(obj),
             images=frozenset(name for image in items(status, "images") for name in texts(image, "names")),
+            provider_id=text(mapping(obj, "spec"), "providerID"),
+            kubelet_version=text(mapping(status, "nodeInfo"), "kubeletVersion"),
         )
 
 

@@ -14,6 +14,7 @@ from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
 from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
+from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.facts.scaling import Autoscaler, LastWords, Revision
 from kubectl_svcprobe.facts.workload import Pod, Workload
 
@@ -61,6 +62,7 @@ class Snapshot:
     nodes: tuple[Node, ...] = ()
     events: tuple[Event, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
+    routes: tuple[Route, ...] = ()
     kubernetes: Service | None = None
     namespace_pods: tuple[Pod, ...] | None = None
     pods_elsewhere: tuple[Pod, ...] | None = None

@@ -29,6 +29,8 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
         return "as declared"
     if is_left_open(snapshot, result):
         return NO_PROOF
+    if is_out_of_ranges(snapshot, result):
+        return "source ranges"
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
         return BEYOND_REACH
     return ""
@@ -49,6 +51,18 @@ def is_short_cut(snapshot: Snapshot, result: PathResult) -> bool:
         return False
     goes_out = {i.address for i in service.load_balancer_ingress if i.ip_mode == "Proxy" or i.hostname}
     return path.kind in (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP) and path.host not in goes_out
+
+
+def is_out_of_ranges(snapshot: Snapshot, result: PathResult) -> bool:
+    """A pod's request to a load balancer that admits certain addresses only, dropped by the pod's own node.
+
+    The Service proxy holds a short cut to the same ranges, and a pod's address is seldom within them (kubernetes issue
+    109575).
+    """
+    service = snapshot.service
+    ranges = service.load_balancer_source_ranges if service else ()
+    is_outside = result.probe.path.kind is PathKind.LOAD_BALANCER and result.probe.vantage is Vantage.POD
+    return bool(ranges) and is_outside and result.outcome in LOST
 
 
 def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.node import Node
-from kubectl_svcprobe.probe.expect import is_dropped_by_policy, is_left_open, why_expected
+from kubectl_svcprobe.facts.provider import cloud_of, container_cluster
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, is_dropped_by_policy, is_left_open, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
-from kubectl_svcprobe.report import Severity
-from kubectl_svcprobe.rules.rule import SERVICE_DOC, VIRTUAL_IPS, Match, rule
+from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules.rule import PROXY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
 from kubectl_svcprobe.words import listed
 
 
@@ -82,9 +83,21 @@ def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iter
         yield "no proof either way: pods are treated as if the policy were Cluster, so what they get from node ports varies"
 
 
+def refused_beside(results: Iterable[PathResult]) -> list[PathResult]:
+    """Refusals at one address of a node whose other address answers at the same port."""
+    found = tuple(results)
+    good = {(r.probe.path.node, r.probe.path.port, r.probe.vantage) for r in found if r.outcome.is_good}
+    return [
+        r
+        for r in found
+        if r.outcome is Outcome.REFUSED and (r.probe.path.node, r.probe.path.port, r.probe.vantage) in good
+    ]
+
+
 def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:
-    """Failures at node ports that neither the traffic policy nor this machine's place accounts for."""
-    return [r for r in results if r.outcome.is_bad and not why_expected(ev.snapshot, r, ev.results)]
+    """Failures at node ports that neither the traffic policy nor this machine's place accounts for, nor SVC515."""
+    aside = refused_beside(results)
+    return [r for r in results if r.outcome.is_bad and r not in aside and not why_expected(ev.snapshot, r, ev.results)]
 
 
 @rule(
@@ -99,10 +112,13 @@ def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
     """**What.** The probe pod reaches the endpoints, but not the node port of some node.
 
     **Why it matters.** A node port is to answer on every node. One that does not has a Service proxy that is stopped or
-    behind, or a firewall between the nodes; with kube-proxy in nftables mode, an address that is not the node's primary
-    one is refused by design.
+    behind, or a firewall between the nodes.
 
-    **Known exceptions.** Traffic policy `Local` (SVC510), and nodes that are not ready.
+    **How to confirm.** `kubectl svcprobe SERVICE --node NODE` on the node itself: what fails from other nodes only, is on
+    the way between the nodes.
+
+    **Known exceptions.** Traffic policy `Local` (SVC510), nodes that are not ready, and further addresses of a node whose
+    first one answers (SVC515). `localhost:NODEPORT` on a node is not tried; kube-proxy answers there in iptables mode only.
     """
     service = ev.snapshot.service
     if service is None:
@@ -164,3 +180,90 @@ def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
             evidence=tuple(f"{r.probe.path.target}: {r.outcome.value}" for r in failed[:5]),
             fix=(f"compare the firewall and the Service proxy of {nodes} with those of the nodes that answer",),
         )
+
+
+@rule("SVC515", "node-port-at-primary-address-only", Severity.WARNING, reads={"Service", "Node"}, source=PROXY_DOC)
+def node_port_at_primary_address_only(ev: Evidence) -> Iterator[Match]:
+    """**What.** A node answers at its node port by one of its addresses, and refuses at another.
+
+    **Why it matters.** Clients that were given the other address fail. kube-proxy serves node ports at the addresses that
+    its `nodePortAddresses` names; in nftables mode that is the node's primary address only, unless it is told otherwise.
+
+    **How to confirm.** `kubectl -n kube-system get configmap kube-proxy -o yaml`: `mode` and `nodePortAddresses`.
+
+    **Known exceptions.** A refusal may come from a firewall in front of that address; so it is likely and not certain.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    for port in service.ports:
+        tried = (*ev.from_pod(PathKind.NODE_PORT, port), *ev.from_here(PathKind.NODE_PORT, port))
+        refused = refused_beside(tried)
+        if not refused:
+            continue
+        path = refused[0].probe.path
+        good = next(r for r in tried if r.outcome.is_good and r.probe.path.node == path.node).probe.path
+        yield Match(
+            subject=service.ref,
+            port=port.port,
+            headline=f"{service.name} is refused at {path.target} of {path.node}, which answers at {good.target}: "
+            "probably its Service proxy serves node ports at the primary address only.",
+            message=f"Node port {port.node_port} of {path.node} answers at {good.host} and is refused at {path.host}.",
+            evidence=tuple(f"{r.probe.path.target} ({r.probe.path.address_type}): refused" for r in refused[:5]),
+            fix=(
+                f"give clients {good.host}, or have kube-proxy serve more addresses (nodePortAddresses):",
+                ev.kubectl("kube-system", "get", "configmap", "kube-proxy", "-o", "yaml"),
+            ),
+            confidence=Confidence.LIKELY,
+        )
+
+
+@rule("SVC516", "node-ports-beyond-reach", Severity.INFO, reads={"Service", "Node"}, source=SERVICE_DOC)
+def node_ports_beyond_reach(ev: Evidence) -> Iterator[Match]:
+    """**What.** A Service of type NodePort, of which this machine reaches no node, in a cluster where that has a usual
+    reason: a cloud, or nodes that are containers.
+
+    **Why it matters.** The Service is not at fault, and yet its users outside get no answer. A cloud's firewall admits no
+    node port by itself; the addresses of nodes in containers are known to that computer's container engine alone.
+
+    **How to confirm.** `kubectl port-forward` to the Service answers from this machine.
+
+    **Known exceptions.** That there is such a firewall is not seen, so the reason is possible, and no more. Nothing is
+    said of type LoadBalancer, whose clients need no node port, nor where any node answers.
+    """
+    service = ev.snapshot.service
+    if service is None or service.type != "NodePort":
+        return
+    cloud, program = cloud_of(ev.snapshot.nodes), container_cluster(ev.snapshot.nodes)
+    for port in service.ports:
+        tried = ev.from_here(PathKind.NODE_PORT, port)
+        beyond = [r for r in tried if why_expected(ev.snapshot, r, ev.results) == BEYOND_REACH]
+        if not beyond or len(beyond) != len(tried) or not (cloud or program):
+            continue
+        why = (
+            f"the nodes of {program} are reached from their own computer only"
+            if program
+            else f"a firewall of {cloud} does not admit it"
+        )
+        yield Match(
+            subject=service.ref,
+            port=port.port,
+            headline=f"{service.name} cannot be reached from this machine by node port {port.node_port}, "
+            f"possibly because {why}.",
+            message=f"No node answers this machine at {port.node_port}; perhaps {why}.",
+            evidence=tuple(f"{r.probe.path.target} ({r.probe.path.node}): {r.outcome.value}" for r in beyond[:3]),
+            fix=tuple(_ways_in(ev, port, cloud, program)),
+            confidence=Confidence.POSSIBLE,
+        )
+
+
+def _ways_in(ev: Evidence, port: ServicePort, cloud: str, program: str) -> Iterator[str]:
+    service = ev.service
+    yield "without any node port, as long as the command runs:"
+    yield ev.kubectl(service.namespace, "port-forward", f"service/{service.name}", f"{port.port}")
+    if program == "minikube":
+        yield f"or, by minikube itself: minikube service {service.name} -n {service.namespace}"
+    elif program in ("kind", "k3d"):
+        yield f"or publish {port.node_port} when the cluster is made (kind: extraPortMappings; k3d: --port)"
+    elif cloud:
+        yield f"or let the nodes' firewall admit TCP {port.node_port} from your address"

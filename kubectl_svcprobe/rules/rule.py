@@ -78,7 +78,11 @@ def rule(
 #: Where the sources are.
 DEBUG_SERVICE = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/"
 SERVICE_DOC = "https://kubernetes.io/docs/concepts/services-networking/service/"
+PROXY_DOC = "https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"
+LOAD_BALANCER_DOC = "https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/"
 VIRTUAL_IPS = "https://kubernetes.io/docs/reference/networking/virtual-ips/"
+INGRESS_DOC = "https://kubernetes.io/docs/concepts/services-networking/ingress/"
+GATEWAY_DOC = "https://kubernetes.io/docs/concepts/services-networking/gateway/"
 DNS_DOC = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
 POLICY_DOC = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 READINESS_DOC = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"

@@ -67,7 +67,7 @@ def test_logs_are_cut_as_asked() -> None:
 
 
 def test_other_resources_are_served_once_they_are_there() -> None:
-    routes = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+    routes = Resource("gateway.networking.k8s.io", "v1", "tlsroutes", "TLSRoute")
     cluster = FakeCluster()
     with pytest.raises(NotFound):
         cluster.list(routes, "shop")
