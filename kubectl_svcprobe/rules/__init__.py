@@ -7,6 +7,7 @@ from kubectl_svcprobe.rules import (
     endpoints,
     load_balancers,
     looked,
+    making,
     mixed,
     names,
     node_ports,
@@ -16,16 +17,20 @@ from kubectl_svcprobe.rules import (
     routes,
     selection,
     service,
+    slices,
 )
 from kubectl_svcprobe.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
     service.service_does_not_exist,
     selection.selector_matches_no_pod,
-    selection.workload_scaled_to_zero,
-    selection.pods_cannot_be_created,
-    selection.selectorless_without_endpoints,
-    selection.selected_pods_have_finished,
+    making.workload_scaled_to_zero,
+    making.pods_cannot_be_created,
+    slices.selectorless_without_endpoints,
+    making.selected_pods_have_finished,
+    selection.label_not_on_pod_template,
+    selection.selector_names_another_version,
+    selection.pods_in_another_namespace,
     endpoints.no_pod_ready,
     endpoints.some_pods_not_ready,
     endpoints.ready_pod_not_in_endpoints,
