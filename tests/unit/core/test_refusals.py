@@ -33,7 +33,7 @@ MESSAGES = [
         'patch resourcequota small --type merge -p \'{"spec":{"hard":{"count/pods":"6"}}}\'',
     ),
     (
-        'pods "x" is forbidden: exceeded quota: cpus, requested: requests.cpu=500m, used: requests.cpu=2, limited: requests.cpu=2',
+        'pods "x" is forbidden: exceeded quota: cpus, requested: requests.cpu=1m, used: requests.cpu=2, limited: requests.cpu=2',
         "quota cpus admits no more (2 of 2 requests.cpu used)",
         "describe resourcequota cpus",
     ),
