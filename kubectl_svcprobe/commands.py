@@ -27,14 +27,14 @@ class Kubectl:
         """A merge patch: maps are merged, so only what changes is named."""
         return self(namespace, "patch", kind, name, "--type", "merge", "-p", json.dumps(body, separators=(",", ":")))
 
-    def strategic_patch(self, namespace: str, kind: str, name: str, body: dict[str, Any]) -> str:
-        """A patch that merges lists of containers by name."""
-        return self(namespace, "patch", kind, name, "-p", json.dumps(body, separators=(",", ":")))
-
     def json_patch(self, namespace: str, kind: str, name: str, path: str, value: Any) -> str:
         """A JSON patch that replaces one field."""
-        body = [{"op": "replace", "path": path, "value": value}]
-        return self(namespace, "patch", kind, name, "--type", "json", "-p", json.dumps(body, separators=(",", ":")))
+        return self.json_patches(namespace, kind, name, {"op": "replace", "path": path, "value": value})
+
+    def json_patches(self, namespace: str, kind: str, name: str, *operations: dict[str, Any]) -> str:
+        """A JSON patch (RFC 6902) of several operations."""
+        body = json.dumps(operations, separators=(",", ":"))
+        return self(namespace, "patch", kind, name, "--type", "json", "-p", body)
 
     def _flags(self) -> list[str]:
         given = [("--kubeconfig", self.kubeconfig), ("--context", self.context)]

@@ -62,6 +62,7 @@ def _kept(evidence: Evidence) -> dict[ObjectRef, Meta]:
     """The objects that a fix may change, with what tells who keeps them."""
     snapshot = evidence.snapshot
     known = {workload.ref: workload.meta for workload in snapshot.workloads or ()}
+    known |= {ObjectRef("NetworkPolicy", p.meta.namespace, p.meta.name): p.meta for p in snapshot.policies}
     if snapshot.service:
         known[snapshot.service.ref] = snapshot.service.meta
     return known

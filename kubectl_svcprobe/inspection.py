@@ -71,7 +71,7 @@ class Inspector:
         Raises AccessError where the Service cannot be read, and UsageError where it has no such port.
         """
         self.say(f"reading service/{name} in {namespace}")
-        snapshot = with_port(collect(self.cluster, namespace, name, now()), port)
+        snapshot = with_port(collect(self.cluster, namespace, name, now(), LABELS), port)
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.kubectl), self.options)
@@ -188,6 +188,7 @@ def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> Prob
         namespace=options.namespace,
         pod=run.name,
         node=run.node,
+        ips=run.ips,
         image=run.image,
         curl_version=curl_version(run.log),
         settled=settled,

@@ -235,6 +235,7 @@ class ProbeFacts:
     namespace: str
     pod: str
     node: str
+    ips: tuple[str, ...]
     image: str
     curl_version: str
     settled: bool

@@ -28,29 +28,29 @@ READ = (
     Permission(r.ENDPOINT_SLICES, ("list",), "the addresses behind it", "rules about endpoints are skipped"),
     Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
     Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
-    Permission(r.NETWORK_POLICIES, ("list",), "whether policies select the pods", "policies are not named"),
+    Permission(r.NETWORK_POLICIES, ("list",), "whether policies admit the probe", "policies are not named"),
     Permission(r.INGRESSES, ("list",), "Ingresses that lead to a port it does not have", "that is not found"),
     Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "that is not found"),
     Permission(
         r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports of its pods' nodes only"
     ),
-    Permission(r.NAMESPACES, ("get",), "whether the namespace exists, if the Service does not", "that is not said"),
+    Permission(
+        r.NAMESPACES,
+        ("get", "list"),
+        "whether the namespace exists, if the Service does not; the labels that policies select by",
+        "that is not said; such a policy is only a possible cause",
+    ),
     Permission(r.DEPLOYMENTS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.STATEFUL_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.REPLICA_SETS, ("list",), "which revision of a failing Deployment came before", "no way back is named"),
     Permission(r.AUTOSCALERS, ("list",), "who scaled a workload to zero", "an autoscaler is not named"),
+    Permission(r.PODS, ("get",), "the last line of a container that ended", "it is not quoted", subresource="log"),
 )
 
 PROBE = (
     Permission(
         r.PODS, ("create", "get", "list", "watch", "delete"), "the probe pod, from create to delete", "no pod runs"
     ),
-    Permission(
-        r.PODS,
-        ("get",),
-        "what curl saw; the last line of a container that ended",
-        "the probe pod has no answer, no line is quoted",
-        subresource="log",
-    ),
+    Permission(r.PODS, ("get",), "what curl saw", "the probe pod has no answer", subresource="log"),
 )

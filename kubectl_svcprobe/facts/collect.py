@@ -7,10 +7,12 @@ exception, except for the one object without which there is nothing to say: the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
+from kubectl_svcprobe.facts.around import look_around
 from kubectl_svcprobe.facts.closer import look_closer
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
 from kubectl_svcprobe.facts.model import Service
@@ -25,10 +27,13 @@ from kubectl_svcprobe.facts.workload import Pod
 MANAGED_BY = "app.kubernetes.io/managed-by=kubectl-svcprobe"
 
 
-def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snapshot:
+def collect(
+    cluster: ClusterApi, namespace: str, name: str, taken: str, probe_labels: Mapping[str, str] | None = None
+) -> Snapshot:
     """Read everything that one Service's report needs.
 
-    `taken` is the present time (RFC 3339). Raises AccessError where the Service itself cannot be read.
+    `taken` is the present time (RFC 3339), `probe_labels` are those of the pod that will ask, if any will.
+    Raises AccessError where the Service itself cannot be read.
     """
     with pool() as threads:
         reader = Reader(cluster, threads)
@@ -45,6 +50,7 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
         # Most clusters do not serve them, which one without the permission cannot even tell.
         http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
         kubernetes = reader.kubernetes()
+        groups = reader.api_groups()
         snapshot = Snapshot(namespace, name, taken, service=service.result())
         if snapshot.service and snapshot.service.selector:
             selector = label_selector(snapshot.service.selector)
@@ -59,9 +65,10 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str) -> Snaps
             nodes=nodes.result(),
             routes=(*ingresses.result(), *(http_routes.result() or ())),
             kubernetes=kubernetes.result(),
+            api_groups=groups.result(),
             pods=pods,
         )
-        snapshot = look_closer(reader, snapshot)
+        snapshot = look_around(reader, look_closer(reader, snapshot), probe_labels or {})
         return replace(snapshot, unread=reader.account())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, Forbidden, NotFound, Unauthorized
-from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.json_fields import items, text
+from kubectl_svcprobe.facts.model import Meta, Service
 from kubectl_svcprobe.facts.scaling import LastWords
 from kubectl_svcprobe.facts.snapshot import Unread
 from kubectl_svcprobe.facts.workload import Workload
@@ -128,6 +129,28 @@ class Reader:
             except AccessError:
                 return True
             return True
+
+        return self.pool.submit(read)
+
+    def namespace_labels(self, name: str) -> Future[Mapping[str, str] | None]:
+        """Start reading the labels of one namespace; None where they cannot be read."""
+
+        def read() -> Mapping[str, str] | None:
+            try:
+                return Meta.from_json(self.cluster.get(r.NAMESPACES, None, name)).labels
+            except AccessError:
+                return None
+
+        return self.pool.submit(read)
+
+    def api_groups(self) -> Future[frozenset[str]]:
+        """Start asking which API groups the server knows; empty where it does not say."""
+
+        def read() -> frozenset[str]:
+            try:
+                return frozenset(text(group, "name") for group in items(self.cluster.raw_get("/apis"), "groups"))
+            except AccessError:
+                return frozenset()
 
         return self.pool.submit(read)
 

@@ -15,7 +15,6 @@ class Edit:
 
     manager: str
     at: str
-    subresource: str = ""
 
 
 def last_edit_of_replicas(obj: Json) -> Edit | None:
@@ -26,7 +25,7 @@ def last_edit_of_replicas(obj: Json) -> Edit | None:
     if not entries:
         return None
     entry = max(entries, key=lambda e: text(e, "time"))
-    return Edit(text(entry, "manager"), text(entry, "time"), text(entry, "subresource"))
+    return Edit(text(entry, "manager"), text(entry, "time"))
 
 
 @dataclass(frozen=True)

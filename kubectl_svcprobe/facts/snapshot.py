@@ -7,9 +7,10 @@ whoever concludes something from emptiness asks `could_read` first.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from kubectl_svcprobe.facts.around import Around
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
@@ -76,6 +77,8 @@ class Snapshot:
     other_services: tuple[Service, ...] | None = None
     elsewhere: tuple[Service, ...] | None = None
     namespace_exists: bool = True
+    around: Around = field(default_factory=Around)
+    api_groups: frozenset[str] = frozenset()
     unread: tuple[Unread, ...] = ()
 
     def could_read(self, *kinds: str) -> bool:

@@ -218,7 +218,7 @@ class Workload:
     ready_replicas: int = 0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     match_labels: Mapping[str, str] = field(default_factory=dict)
-    node_selector: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
     scaled_by: Edit | None = None
 
     @classmethod
@@ -234,6 +234,6 @@ class Workload:
             ready_replicas=integer(status, "readyReplicas") or integer(status, "numberReady"),
             conditions=Condition.all_of(obj),
             match_labels=strings(mapping(spec, "selector"), "matchLabels"),
-            node_selector=strings(at(spec, "template", "spec"), "nodeSelector"),
+            service_account=text(at(spec, "template", "spec"), "serviceAccountName"),
             scaled_by=last_edit_of_replicas(obj),
         )

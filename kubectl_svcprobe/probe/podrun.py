@@ -72,6 +72,7 @@ class PodRun:
 
     name: str
     node: str = ""
+    ips: tuple[str, ...] = ()
     image: str = ""
     log: bytes = b""
     problem: str = ""
@@ -139,7 +140,8 @@ def run(
             result.problem = "interrupted"
             raise
         finally:
-            result.node = life.pod.node if life.pod else ""
+            if life.pod:
+                result.node, result.ips = life.pod.node, life.pod.ips
             result.is_ignored = bool(result.problem and result.node and not life.is_acknowledged)
             if life.exists and not (keep and not result.problem):
                 say(f"removing probe pod {life.namespace}/{life.name}")

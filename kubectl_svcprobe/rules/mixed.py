@@ -12,7 +12,8 @@ from kubectl_svcprobe.probe.expect import LOST, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules.foretold import unread_policies
 from kubectl_svcprobe.rules.observed import VERBS
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, VIRTUAL_IPS, Match, rule
 from kubectl_svcprobe.words import count, labels, listed
@@ -35,7 +36,8 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
     **What else is said.** Which pods, on which nodes, what made them, and about which share of the requests fails.
 
     **Known exceptions.** With session affinity a client always meets the same endpoint. Topology-aware routing prefers
-    endpoints near the client, so the share differs from node to node.
+    endpoints near the client, so the share differs from node to node. Where policies or pods could not be read, and packets
+    were dropped, a NetworkPolicy on some of the pods may be the reason, and the verdict is unknown.
     """
     service = ev.snapshot.service
     if service is None:
@@ -51,10 +53,14 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
         who = f"one of its {noun}" if len(failed) == 1 else f"{len(failed)} of its {noun}"
         verb = VERBS[outcome] if len(failed) == 1 else _plural(VERBS[outcome])
         subject = failed[0].probe.path.subject
+        unread = unread_policies(ev, failed)
         yield Match(
             subject=ObjectRef("Pod", service.namespace, subject),
             port=port.port,
-            headline=f"{ev.part(port)} fails for {share}: {who} {verb}.",
+            headline=f"{ev.part(port)} fails for {share}: {who} {verb}"
+            + (f"; a NetworkPolicy may be why, {unread} could not be read." if unread else "."),
+            severity=Severity.UNKNOWN if unread else None,
+            confidence=Confidence.POSSIBLE if unread else Confidence.CERTAIN,
             message=f"{listed(r.probe.path.subject for r in failed)} {verb} at port {failed[0].probe.path.port}; "
             + (
                 "the other one answers."

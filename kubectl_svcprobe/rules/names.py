@@ -1,4 +1,4 @@
-"""6xx: names and policies between client and Service."""
+"""61x: names between client and Service."""
 
 from __future__ import annotations
 
@@ -9,49 +9,8 @@ from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome, name_servers
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
-from kubectl_svcprobe.rules.rule import DNS_DOC, POLICY_DOC, Match, rule
-from kubectl_svcprobe.words import count, listed
-
-
-@rule(
-    "SVC601",
-    "network-policy-may-exclude-probe",
-    Severity.WARNING,
-    reads={"Service", "NetworkPolicy"},
-    explains=("SVC703", "SVC701"),
-    source=POLICY_DOC,
-)
-def network_policy_may_exclude_probe(ev: Evidence) -> Iterator[Match]:
-    """**What.** The probe pod gets no answer from the pods behind the Service, and NetworkPolicies select those pods.
-
-    **Why it matters.** A policy that does not admit a client drops its packets, which looks like a dead network. The probe
-    pod carries none of the labels that policies usually admit, so it says nothing about the real clients.
-
-    **Known exceptions.** The policies' rules are not evaluated here: the cause may be another one.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        results = ev.offered_endpoints(port)
-        if not results or any(r.outcome not in (Outcome.TIMED_OUT, Outcome.UNREACHABLE) for r in results):
-            continue
-        pods = [e.pod for e in ev.snapshot.usable(port) if e.pod]
-        policies = sorted(
-            {p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")}
-        )
-        if not policies:
-            continue
-        yield Match(
-            subject=service.ref,
-            port=port.port,
-            headline=f"{service.name} does not answer this probe, possibly because of NetworkPolicy {listed(policies)}.",
-            message=f"{listed(policies)} restricts who may connect to the pods of {service.name}; "
-            "the probe pod may not be among them. "
-            "This says nothing yet about the real clients.",
-            evidence=(f"{count(len(results), 'endpoint')} timed out from the probe pod in {ev.snapshot.namespace}",),
-            fix=(ev.kubectl(service.namespace, "describe", "networkpolicy", policies[0]),),
-        )
+from kubectl_svcprobe.rules.rule import DNS_DOC, Match, rule
+from kubectl_svcprobe.words import listed
 
 
 def _is_name(result: PathResult) -> bool:

@@ -10,7 +10,8 @@ from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules.foretold import unread_policies
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
 from kubectl_svcprobe.words import count, listed, mapping
 
@@ -158,7 +159,8 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Something between the nodes and pods drops them: a NetworkPolicy of the network plug-in's own kind,
     a firewall, a broken tunnel; or, for endpoints that somebody wrote by hand, nothing is there.
 
-    **Known exceptions.** Where NetworkPolicies select the pods, that is named first (SVC601).
+    **Known exceptions.** Where NetworkPolicies do not admit the probe, that is named first (SVC601, SVC602, SVC603, SVC604).
+    Where policies or pods could not be read, such a one may be the reason, and the verdict is unknown.
     """
     service = ev.snapshot.service
     if service is None:
@@ -178,15 +180,21 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             evidence.append(
                 f"EndpointSlice {listed(by_hand)} is not kept by the control plane: are its addresses still right?"
             )
+        none = (
+            "its only endpoint does not answer"
+            if len(results) == 1
+            else f"none of its {len(results)} endpoints answers"
+        )
+        unread = unread_policies(ev, results)
+        if unread:
+            evidence.append(f"a NetworkPolicy may be the reason, or a cut way: {unread} could not be read")
         yield Match(
             subject=service.ref,
             port=port.port,
-            headline=f"{ev.part(port)} cannot be reached from {_vantage(ev)}: "
-            + (
-                "its only endpoint does not answer."
-                if len(results) == 1
-                else f"none of its {len(results)} endpoints answers."
-            ),
+            headline=f"{ev.part(port)} cannot be reached from {_vantage(ev)}: {none}"
+            + (f"; a NetworkPolicy may be why, {unread} could not be read." if unread else "."),
+            severity=Severity.UNKNOWN if unread else None,
+            confidence=Confidence.POSSIBLE if unread else Confidence.CERTAIN,
             message=f"Connection attempts to {listed(r.probe.path.target for r in results)} were not answered.",
             evidence=tuple(evidence),
             fix=(ev.kubectl(service.namespace, "get", "endpointslice", by_hand[0], "-o", "yaml"),)

@@ -87,7 +87,3 @@ DNS_DOC = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-servi
 POLICY_DOC = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 READINESS_DOC = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 RBAC_DOC = "https://kubernetes.io/docs/reference/access-authn-authz/rbac/"
-LABELS_DOC = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
-QUOTA_DOC = "https://kubernetes.io/docs/concepts/policy/resource-quotas/"
-DEPLOYMENT_DOC = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
-POD_DEBUG_DOC = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"

@@ -4,8 +4,8 @@ A folder of `tests/cases` holds
 
     cluster.yaml        the objects; what every cluster has (tests/cases/common.yaml) is there too, and nodes where none is listed
     observations.yaml   what came back; without it nothing was tried, as with `--no-probe --no-from-here`
-    logs.yaml           what containers wrote, by NAMESPACE/POD/CONTAINER
     unread.yaml         kinds that cannot be listed: `forbidden: [Pod]`, `failed: [Node]`
+    apis.txt            the API groups that the server knows, if that matters
     target.txt          the Service that is looked at, if it is not shop/web
     expected.txt        the verdict; each finding with its commands and consequences; whether its rule was skipped
 
@@ -91,7 +91,7 @@ class Case:
 
     def snapshot(self) -> Snapshot:
         """The Service and all that is read with it, as the program reads it."""
-        return collect(self.cluster(), *self.target, TAKEN)
+        return collect(self.cluster(), *self.target, TAKEN, LABELS)
 
     def evidence(self) -> Evidence:
         """All that the rules may look at."""
@@ -119,13 +119,12 @@ class Case:
         items = _load(self.folder / "cluster.yaml")
         common = [item for item in _load(FOLDER / "common.yaml") if not _replaces(items, item)]
         cluster = FakeCluster(*common, *items)
-        for who, text in (self._document("logs.yaml") or {}).items():
-            namespace, pod, container = who.split("/")
-            cluster.logs[namespace, pod, container] = text.encode()
+        groups = self._text("apis.txt", "").split()
+        cluster.raw["/apis"] = {"kind": "APIGroupList", "groups": [{"name": group} for group in groups]}
         for word, kinds in (self._document("unread.yaml") or {}).items():
             for kind in kinds:
                 if word == "forbidden":
-                    cluster.forbid(KNOWN[kind], "list")
+                    cluster.forbid(KNOWN[kind], "list", *(["get"] if kind == "Namespace" else []))
                 else:
                     cluster.fail(KNOWN[kind], "list", AccessError("Unable to connect to the server: EOF"))
         return cluster
@@ -172,6 +171,7 @@ def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, An
         namespace="shop",
         pod="svcprobe-x7k2qf",
         node=str(story.get("node", "node-1")),
+        ips=("10.244.1.77",),
         image="docker.io/curlimages/curl:8.17.0",
         curl_version="8.17.0",
         settled=any(o.is_retry for r in from_pod for o in r.observations),
