@@ -7,10 +7,10 @@ SEED ?= 1
 COUNT ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench mutants lab lab-down lab-shell build-lab clean
+.PHONY: help demo test check faults bench mutants lab lab-down lab-shell lab-conformance popeye build-lab clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): setup.cfg pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { test "$$(id -u)" = 0 && apt-get update -qq && \
@@ -61,6 +61,12 @@ lab-down: ## stop the lab
 
 lab-shell: lab ## a shell on the user's machine of the lab
 	$(LAB) shell
+
+lab-conformance: $(READY) ## whether the lab enforces NetworkPolicies as it should (12 min), into docs/lab-conformance.md
+	$(BIN)/python -m tests.peers.conformance --write
+
+popeye: $(READY) ## the faults as popeye sees them, into docs/comparison.md
+	$(BIN)/python -m tests.peers.comparison --write
 
 build-lab: $(READY) ## build what the lab is made of (minutes, the first time)
 	$(LAB) build

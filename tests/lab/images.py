@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .layout import (
     AGNHOST_IMAGE,
+    CONFORMANCE_IMAGE,
     COREDNS_IMAGE,
     CURL_IMAGE,
     CURL_STAND_IN,
@@ -124,7 +125,7 @@ def write_images(programs: Path, target: Path) -> None:
     base = {**with_libraries("busybox", "bin/busybox"), "etc/passwd": PASSWD, "etc/group": GROUP}
     applets = {f"bin/{applet}": "/bin/busybox" for applet in APPLETS.split()}
     write_image(
-        target / "agnhost.tar", [AGNHOST_IMAGE],
+        target / "agnhost.tar", [AGNHOST_IMAGE, CONFORMANCE_IMAGE],
         layer({**base, "agnhost": programs / "agnhost"}, applets), ["/agnhost"], ["pause"],
     )  # fmt: skip
     curl = {**base, **with_libraries("curl", "usr/bin/curl"), "entrypoint.sh": CURL_ENTRYPOINT}

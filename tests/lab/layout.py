@@ -23,6 +23,7 @@ DNS_ADDRESS = "10.96.0.10"
 UNREACHABLE = "192.0.2.1"  # never leaves any namespace of the lab
 
 AGNHOST_IMAGE = "lab.test/agnhost:1"
+CONFORMANCE_IMAGE = "lab.test/e2e-test-images/agnhost:2.43"  # the same under the name that tests of policies use
 CURL_IMAGE = "lab.test/curl:1"
 COREDNS_IMAGE = "lab.test/coredns:1"
 METALLB_IMAGE = "lab.test/metallb:1"

@@ -80,10 +80,8 @@ class Agent:
             if self.in_force.get(node) != wanted:
                 command(within(node, ["nft", "-f", "-"]), wanted[1])
                 self.in_force[node] = wanted
-                isolated = wanted[1].count(" drop ")
-                print(
-                    f"{node}: {isolated} chains, {1000 * (time.monotonic() - since):.0f} ms after the news", flush=True
-                )
+                isolated, delay = wanted[1].count(" drop "), time.monotonic() - since
+                print(f"{node}: {isolated} isolated, {1000 * delay:.0f} ms after the news", flush=True)
 
     def run(self) -> None:
         for path in KINDS:
