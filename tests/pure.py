@@ -17,7 +17,6 @@ IMPURE = {
     "facts/reader.py",
     "inspection.py",
     "interrupts.py",
-    "probe/forward.py",
     "probe/localrun.py",
     "probe/podrun.py",
     "progress.py",

@@ -20,17 +20,13 @@ VIRTUAL_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Probe:
-    """One path to be tried from one vantage with one request, `attempts` times.
-
-    `is_aside` is one that nothing is owed at: it is not waited for as long.
-    """
+    """One path to be tried from one vantage with one request, `attempts` times."""
 
     id: int
     path: ExposurePath
     vantage: Vantage
     request: Request
     attempts: int = 1
-    is_aside: bool = False
 
 
 @dataclass(frozen=True)

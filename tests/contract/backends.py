@@ -34,8 +34,7 @@ def fake_backend() -> Iterator[Backend]:
     stranger = FakeCluster()
     for resource in KNOWN.values():
         stranger.forbid(resource)
-    for subresource in ("log", "portforward"):
-        stranger.forbid(KNOWN["Pod"], "get", subresource=subresource)
+    stranger.forbid(KNOWN["Pod"], "get", subresource="log")
     yield Backend(FakeCluster(), "contract", stranger)
 
 
