@@ -9,6 +9,7 @@ from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.times import seconds_between
+from kubectl_svcprobe.probe.closer import Closer
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
@@ -26,6 +27,7 @@ class Evidence:
     probe: ProbeFacts | None = None
     resolv_conf: str = ""
     kubectl: Kubectl = field(default_factory=Kubectl)
+    closer: Closer = field(default_factory=Closer)
 
     @property
     def service(self) -> Service:

@@ -17,8 +17,10 @@ from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
+from kubectl_svcprobe.probe.closer import Closer, other_probes, questions
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.forward import ForwardRun
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
@@ -135,15 +137,22 @@ class Inspector:
         observations, resolv_conf = _read(run, probes)
         results = join(probes, observations, "the probe pod did not run" if run.problem else "")
         again = () if run.problem or plan.settle else _to_ask_again(snapshot, results)
-        if again:
-            results = join(probes, [*observations, *self._ask_again(again, options, run)])
+        inside = ForwardRun(self.cluster, snapshot.namespace, questions(snapshot, results))
+        try:
+            others = other_probes(snapshot, results, len(plan.probes)) if again else ()
+            if again:
+                observations += self._ask_again((*again, *others), options, run)
+            closer = Closer(inside.found(), join(others, observations))
+        finally:
+            inside.close()
         return Evidence(
             snapshot,
             plan,
-            with_true_names(results, cluster_domain(resolv_conf)),
+            with_true_names(join(probes, observations) if again else results, cluster_domain(resolv_conf)),
             _probe_facts(run, options, settled=plan.settle or bool(again)),
             resolv_conf,
             self.kubectl,
+            closer,
         )
 
     def _run_where_taken_up(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from kubectl_svcprobe.access import resources
@@ -43,6 +43,7 @@ class FakeCluster:
     def __init__(self, *items: Object) -> None:
         self.requests: list[Request] = []
         self.logs: dict[tuple[str, str, str], bytes] = {}  #: by namespace, pod, container
+        self.listening: dict[tuple[str, str], set[int]] = {}  #: ports that are open inside a pod, by namespace and pod
         self.raw: dict[str, Object] = {"/version": {"major": "1", "minor": "35", "gitVersion": "v1.35.4"}}
         self.on_create: Callable[[Object], None] | None = None  #: called after each create, e.g. to `update` its status
         self._served = set(KNOWN.values())
@@ -194,6 +195,18 @@ class FakeCluster:
         if tail_lines is not None:
             text = b"".join(text.splitlines(keepends=True)[-tail_lines:] if tail_lines else [])
         return text[:limit_bytes]
+
+    def port_forward(
+        self, namespace: str, pod: str, ports: Sequence[int], *, timeout: float, quiet: float
+    ) -> dict[int, str]:
+        for verb in ("get", "create"):
+            self._ask(verb, PODS, namespace, pod, "portforward")
+        if not self._find(PODS, namespace, pod)["spec"].get("nodeName"):
+            raise api_error(400, "BadRequest", f"pod {pod} does not have a host assigned")
+        closed = set(ports) - self.listening.get((namespace, pod), set())
+        return {
+            port: f"error forwarding port {port}: dial tcp4 127.0.0.1:{port}: connection refused" for port in closed
+        }
 
     def raw_get(self, path: str) -> Object:
         if path not in self.raw:

@@ -17,6 +17,7 @@ IMPURE = {
     "facts/reader.py",
     "inspection.py",
     "interrupts.py",
+    "probe/forward.py",
     "probe/localrun.py",
     "probe/podrun.py",
     "progress.py",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from kubectl_svcprobe.access import tls, wire
+from kubectl_svcprobe.access import forwarding, tls, wire
 from kubectl_svcprobe.access.kubeconfig import Access
 from kubectl_svcprobe.access.proxy import environment_proxy
 from kubectl_svcprobe.access.resources import PODS, Resource
@@ -162,6 +162,21 @@ class Cluster:
             container=container, tailLines=tail_lines, limitBytes=limit_bytes, previous="true" if previous else ""
         )
         return self._transport.content("GET", _path(PODS, namespace, pod, "log"), parameters)
+
+    def port_forward(
+        self, namespace: str, pod: str, ports: Sequence[int], *, timeout: float, quiet: float
+    ) -> dict[int, str]:
+        """What each of these ports complains of when a connection is made to it inside the pod; nothing is sent.
+
+        Ends after `timeout` seconds, or when no complaint has come for `quiet` seconds after one. A port that stands open
+        is not in the result; nor is one whose complaint took longer.
+        """
+        parameters = [("ports", str(port)) for port in ports]
+        connection = self._transport.web_socket(_path(PODS, namespace, pod, "portforward"), parameters, timeout)
+        try:
+            return forwarding.complaints(connection, ports, timeout, quiet)
+        finally:
+            connection.shutdown()
 
     def raw_get(self, path: str) -> Object:
         """The JSON object at any path of the server, such as `/version`."""

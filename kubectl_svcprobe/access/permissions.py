@@ -53,4 +53,11 @@ PROBE = (
         r.PODS, ("create", "get", "list", "watch", "delete"), "the probe pod, from create to delete", "no pod runs"
     ),
     Permission(r.PODS, ("get",), "what curl saw", "the probe pod has no answer", subresource="log"),
+    Permission(
+        r.PODS,
+        ("create", "get"),
+        "whether a port that refuses is open inside its pod",
+        "that is not asked, and said so",
+        subresource="portforward",
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import NamedTuple, Protocol
 
 from kubectl_svcprobe.access.resources import Resource
@@ -87,6 +87,11 @@ class ClusterApi(Protocol):
         previous: bool = False,
     ) -> bytes:
         """What a container has written so far."""
+
+    def port_forward(
+        self, namespace: str, pod: str, ports: Sequence[int], *, timeout: float, quiet: float
+    ) -> dict[int, str]:
+        """What each of these ports complains of when a connection is made to it inside the pod."""
 
     def raw_get(self, path: str) -> Object:
         """The JSON object at any path of the server."""

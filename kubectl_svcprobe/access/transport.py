@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
-from kubectl_svcprobe.access import unreachable, wire
+from kubectl_svcprobe.access import forwarding, unreachable, wire
 from kubectl_svcprobe.access.authorization import Authorization
 from kubectl_svcprobe.access.kubeconfig import Access
 from kubectl_svcprobe.access.wire import Object
@@ -38,6 +39,7 @@ class Transport:
         self._client = client
         self._client_error = client_error
         self._server = access.server
+        self._server_name = access.tls_server_name
         self._proxy: str = client.configuration.proxy or ""
         self._authorization = Authorization(access)
         self._read_timeout = request_timeout or None
@@ -69,6 +71,25 @@ class Transport:
         finally:
             response.response.close()
 
+    def web_socket(self, path: str, query: Query, timeout: float) -> Any:
+        """A web socket, which whoever asked for it closes; `ApiError` if the server does not switch to one."""
+        from websocket import WebSocketBadStatusException, WebSocketException
+
+        path = f"{path}?{urlencode(query)}"
+        headers = {"User-Agent": self._client.user_agent, **self._authorized()}
+        context = self._client.rest_client.pool_manager.connection_pool_kw.get("ssl_context")
+        try:
+            connection = forwarding.open_socket(
+                self._server + path, headers, context, self._server_name, self._proxy, timeout
+            )
+        except WebSocketBadStatusException as error:
+            self._tell("GET", path, error.status_code, 0)
+            raise wire.refusal(error.status_code, _without_credentials(error.resp_body or b"", headers)) from None
+        except (WebSocketException, OSError) as error:
+            raise unreachable.explain(error, self._server, self._proxy) from None
+        self._tell("GET", path, int(connection.getstatus()), 0)
+        return connection
+
     def _request(self, method: str, path: str, query: Query, body: Object | None) -> Any:
         return self._client.param_serialize(
             method, path, query_params=query, header_params=self._headers(body), body=body
@@ -78,11 +99,12 @@ class Transport:
         headers = {"Accept": "application/json, */*"}
         if body is not None:
             headers["Content-Type"] = "application/json"
+        return {**headers, **self._authorized()}
+
+    def _authorized(self) -> dict[str, str]:
         # the server's URL decides, as in client-go: credentials never travel in the clear
         authorization = self._authorization() if self._server.startswith("https://") else ""
-        if authorization:
-            headers["Authorization"] = authorization
-        return headers
+        return {"Authorization": authorization} if authorization else {}
 
     def _call(self, request: Any, read_timeout: float | None) -> Any:
         with self._explained():
@@ -97,7 +119,7 @@ class Transport:
             content = bytes(response.read())
         self._note(request, response, len(content))
         if not _succeeded(response):
-            raise wire.refusal(response.status, _without_credentials(content, request))
+            raise wire.refusal(response.status, _without_credentials(content, request[2]))
         return content
 
     @contextlib.contextmanager
@@ -110,14 +132,16 @@ class Transport:
             raise unreachable.explain(error, self._server, self._proxy) from None
 
     def _note(self, request: Any, response: Any, size: int) -> None:
+        self._tell(request[0], request[1].removeprefix(self._server), response.status, size)
+
+    def _tell(self, method: str, path: str, status: int, size: int) -> None:
         if self._on_request:
-            method, url = request[0], request[1]
-            self._on_request(method, url.removeprefix(self._server), response.status, size)
+            self._on_request(method, path, status, size)
 
 
-def _without_credentials(content: bytes, request: Any) -> bytes:
+def _without_credentials(content: bytes, headers: dict[str, str]) -> bytes:
     """A refusal as it may be shown: some gateways answer with a page that repeats the request's headers."""
-    credentials = request[2].get("Authorization", "").partition(" ")[2]
+    credentials = headers.get("Authorization", "").partition(" ")[2]
     return content.replace(credentials.encode(), b"***") if credentials else content
 
 

@@ -87,7 +87,7 @@ def _words(cause: BaseException, where: str) -> str:
     name = type(cause).__name__
     if name == "ConnectTimeoutError":
         return f"dial tcp {where}: i/o timeout"
-    if name == "ReadTimeoutError":
+    if name in ("ReadTimeoutError", "WebSocketTimeoutException"):
         return "context deadline exceeded (no answer within the request timeout)"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "EOF"

@@ -85,6 +85,8 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
         pod_events = reader.read_all(
             r.EVENTS, namespace, Event.from_json, fields="involvedObject.kind=Pod,type=Warning"
         )
+        policies = reader.read_all(r.NETWORK_POLICIES, namespace, NetworkPolicy.from_json)
+        groups = reader.api_groups()
         nodes = reader.read_all(r.NODES, None, Node.from_json)
         ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
         http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
@@ -96,6 +98,8 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             taken,
             slices=slices.result(),
             nodes=nodes.result(),
+            policies=policies.result(),
+            api_groups=groups.result(),
             routes=(*ingresses.result(), *(http_routes.result() or ())),
             events=events.result(),
             namespace_pods=pods.result(),

@@ -179,6 +179,14 @@ class Pod:
         declared = (port for container in (*self.containers, *self.sidecars) for port in container.ports)
         return tuple(port.number for port in declared if port.name == name and port.protocol == protocol)
 
+    def readiness_ports(self) -> tuple[int, ...]:
+        """The ports that its readiness probes connect to."""
+        found: list[int] = []
+        for container in (*self.containers, *self.sidecars):
+            asked = container.readiness.port if container.readiness else 0
+            found += [asked] if isinstance(asked, int) else self.port_numbers(asked, "TCP")
+        return tuple(port for port in found if port)
+
     @classmethod
     def from_json(cls, obj: Json) -> Pod:
         """Read a core/v1 Pod."""

@@ -20,13 +20,17 @@ VIRTUAL_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Probe:
-    """One path to be tried from one vantage with one request, `attempts` times."""
+    """One path to be tried from one vantage with one request, `attempts` times.
+
+    `is_aside` is one that nothing is owed at: it is not waited for as long.
+    """
 
     id: int
     path: ExposurePath
     vantage: Vantage
     request: Request
     attempts: int = 1
+    is_aside: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ KEEP_ANNOTATION = "svcprobe.io/keep"
 #: in every 100, and the times in the report would be the quota's and not the network's.
 QUANTITIES = {"cpu": "250m", "memory": "64Mi", "ephemeral-storage": "16Mi"}
 
+#: How long a transfer may take that is only asked on the side.
+ASIDE_SECONDS = 1.0
+
 MAX_PARALLEL = 300
 MAX_PREFERRED = 10
 
@@ -168,6 +171,7 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     request = probe.request
     yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", f"\nsvcprobe:{probe.id}:{attempt} %{{json}}\n")
     limit = timing.transfer if request.is_http else timing.silent
+    limit = min(limit, ASIDE_SECONDS) if probe.is_aside else limit
     yield from ("--connect-timeout", f"{timing.connect:g}", "-m", f"{limit:g}")
     if request.is_http:
         yield from ("--proto", "=http,https", "-A", "kubectl-svcprobe", "--max-filesize", "1048576")

@@ -8,28 +8,29 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.snapshot import JoinedEndpoint
 from kubectl_svcprobe.probe.exposure import PathKind
-from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
-from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
+from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import count, listed, mapping
 
 
-def _declared(endpoints: tuple[JoinedEndpoint, ...], protocol: str) -> dict[int, str]:
+def declared_ports(endpoints: tuple[JoinedEndpoint, ...], protocol: str) -> dict[int, str]:
     """The ports that the containers behind these endpoints declare for a protocol: number to name."""
     pods = [e.pod for e in endpoints if e.pod]
     ports = (port for pod in pods for container in (*pod.containers, *pod.sidecars) for port in container.ports)
     return {port.number: port.name for port in ports if port.protocol == protocol}
 
 
-def _declared_in_words(declared: dict[int, str]) -> str:
+def declared_in_words(declared: dict[int, str], protocol: str) -> str:
+    """`its containers declare 8080 (http)`."""
     if not declared:
-        return "its containers declare no port"
+        return f"its containers declare no {protocol} port"
     return (
         f"its containers declare {listed(f'{n} ({name})' if name else str(n) for n, name in sorted(declared.items()))}"
     )
 
 
-def _set_target(ev: Evidence, port: ServicePort, value: int | str) -> str:
+def set_target(ev: Evidence, port: ServicePort, value: int | str) -> str:
+    """The command that leads a port of the Service elsewhere."""
     meta = ev.service.meta
     return ev.kubectl.json_patch(meta.namespace, "service", meta.name, f"/spec/ports/{port.index}/targetPort", value)
 
@@ -50,14 +51,14 @@ def named_target_port_undeclared(ev: Evidence) -> Iterator[Match]:
         endpoints = ev.snapshot.endpoints_of(port)
         if not isinstance(port.target_port, str) or not endpoints or any(e.port for e in endpoints):
             continue
-        declared = _declared(endpoints, port.protocol)
+        declared = declared_ports(endpoints, port.protocol)
         yield Match(
             subject=service.ref,
             port=port.port,
             headline=f"{ev.part(port)} is down for everyone: no pod has a port named {port.target_port}.",
             message=f"Port {mapping(port)} leads to the container port named {port.target_port}, "
             f"which none of the {count(len(endpoints), 'pod')} declares.",
-            evidence=(_declared_in_words(declared),),
+            evidence=(declared_in_words(declared, port.protocol),),
             fix=tuple(_name_fixes(ev, port, declared, endpoints)),
         )
 
@@ -67,7 +68,7 @@ def _name_fixes(
 ) -> Iterator[str]:
     if len(declared) == 1:
         number, name = next(iter(declared.items()))
-        yield _set_target(ev, port, name or number)
+        yield set_target(ev, port, name or number)
     workloads = listed(sorted({str(e.pod.workload) for e in endpoints if e.pod})) or "the pods"
     also = "or give" if len(declared) == 1 else "give"
     yield f"{also} a container port of {workloads} the name {port.target_port}"
@@ -100,82 +101,6 @@ def named_target_port_on_some_pods(ev: Evidence) -> Iterator[Match]:
                 evidence=(f"they belong to {listed(owners)}",) if owners else (),
                 fix=(f"name the port in {listed(owners) or 'these pods'}, or narrow the selector of {service.name}",),
             )
-
-
-@rule(
-    "SVC403",
-    "nothing-listens-on-target-port",
-    Severity.ERROR,
-    reads={"Service", "EndpointSlice"},
-    explains=("SVC701", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732"),
-    source=DEBUG_SERVICE,
-)
-def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
-    """**What.** Every endpoint refuses connections at the port that the Service leads to.
-
-    **Why it matters.** The way to the pods is open, and nobody listens there: `targetPort` is not the port that the
-    application listens on, or the application listens on 127.0.0.1 only, where just its own pod reaches it.
-
-    **How it is known.** The probe pod asked each endpoint directly, twice, the second time after it had been up for 5 s.
-
-    **Known exceptions.** Some network plug-ins (those built on kube-router, as in k3s and k0s) refuse what a NetworkPolicy
-    does not admit; where policies select the pods, that is said.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        results = ev.offered_endpoints(port)
-        if not results or any(r.outcome is not Outcome.REFUSED for r in results):
-            continue
-        endpoints = ev.snapshot.usable(port)
-        numbers = sorted({r.probe.path.port for r in results})
-        taken = {*numbers, *(number for other in service.ports for number in _leads_to(ev, other))}
-        others = {n: name for n, name in _declared(endpoints, port.protocol).items() if n not in taken}
-        every = {1: "its only endpoint refuses", 2: "both endpoints refuse"}
-        behind = "pods" if any(e.pod for e in endpoints) else "endpoints"
-        all_of = every.get(len(results), f"all {len(results)} endpoints refuse")
-        yield Match(
-            subject=service.ref,
-            port=port.port,
-            headline=f"{ev.part(port)} is down for everyone: "
-            f"nothing listens on port {listed(map(str, numbers))} of its {behind}.",
-            message=f"Port {mapping(port)}: {all_of} connections on {listed(map(str, numbers))}.",
-            evidence=tuple(_refusal_evidence(ev, endpoints, port)),
-            fix=tuple(_listen_fixes(ev, port, others, endpoints)),
-        )
-
-
-def _leads_to(ev: Evidence, port: ServicePort) -> set[int]:
-    """The port numbers that a Service port leads to on its pods."""
-    return {joined.port for joined in ev.snapshot.endpoints_of(port) if joined.port}
-
-
-def _refusal_evidence(ev: Evidence, endpoints: tuple[JoinedEndpoint, ...], port: ServicePort) -> Iterator[str]:
-    pods = [e.pod for e in endpoints if e.pod]
-    if pods:
-        yield _declared_in_words(_declared(endpoints, port.protocol))
-    if pods and not any(c.has_readiness_probe for pod in pods for c in pod.containers):
-        yield "no readiness probe, so the pods count as ready whether they listen or not"
-    policies = {p.meta.name for pod in pods for p in ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")}
-    if policies:
-        yield f"NetworkPolicy {listed(sorted(policies))} selects these pods, and some network plug-ins refuse instead of dropping"
-
-
-def _listen_fixes(
-    ev: Evidence, port: ServicePort, others: dict[int, str], endpoints: tuple[JoinedEndpoint, ...]
-) -> Iterator[str]:
-    if len(others) == 1:
-        number, name = next(iter(others.items()))
-        yield _set_target(ev, port, name if isinstance(port.target_port, str) and name else number)
-        yield f"{number} is the only other port that its containers declare; or make the application listen on {port.target_port}"
-        return
-    pod = next((e.pod for e in endpoints if e.pod), None)
-    if pod:
-        yield "find the port that the application listens on (not on 127.0.0.1 only), then set targetPort to it:"
-        yield ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20")
-    else:
-        yield f"set targetPort to the port that the application listens on, or make it listen on {port.target_port}"
 
 
 @rule("SVC404", "headless-port-differs", Severity.INFO, reads={"Service"}, source=SERVICE_DOC)

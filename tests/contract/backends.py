@@ -34,7 +34,8 @@ def fake_backend() -> Iterator[Backend]:
     stranger = FakeCluster()
     for resource in KNOWN.values():
         stranger.forbid(resource)
-    stranger.forbid(KNOWN["Pod"], "get", subresource="log")
+    for subresource in ("log", "portforward"):
+        stranger.forbid(KNOWN["Pod"], "get", subresource=subresource)
     yield Backend(FakeCluster(), "contract", stranger)
 
 

@@ -249,6 +249,10 @@ FORBIDDEN: dict[str, tuple[Callable[[ClusterApi, str], object], str]] = {
         lambda c, ns: c.log(ns, "web", "main"),
         'pods "web" is forbidden: User "{user}" cannot get resource "pods/log"',
     ),
+    "port-forward": (
+        lambda c, ns: c.port_forward(ns, "web", [80], timeout=5, quiet=0.1),
+        'pods "web" is forbidden: User "{user}" cannot get resource "pods/portforward"',
+    ),
     "list of another group": (
         lambda c, ns: c.list(ENDPOINT_SLICES, ns),
         'endpointslices.discovery.k8s.io is forbidden: User "{user}" cannot list resource "endpointslices" '
@@ -281,6 +285,16 @@ def test_the_log_of_no_container_is_refused(backend: Backend) -> None:
     backend.cluster.create(PODS, backend.namespace, pod("web"))
     with pytest.raises(ApiError, match="container nope is not valid for pod web") as error:
         backend.cluster.log(backend.namespace, "web", "nope")
+    assert error.value.status == 400
+
+
+def test_no_port_is_forwarded_to_no_pod_or_to_one_without_a_node(backend: Backend) -> None:
+    """To one that runs: tests/e2e, since no kubelet is part of this."""
+    with pytest.raises(NotFound, match='pods "web" not found'):
+        backend.cluster.port_forward(backend.namespace, "web", [80], timeout=5, quiet=0.1)
+    backend.cluster.create(PODS, backend.namespace, pod("web"))
+    with pytest.raises(ApiError, match="pod web does not have a host assigned") as error:
+        backend.cluster.port_forward(backend.namespace, "web", [80], timeout=5, quiet=0.1)
     assert error.value.status == 400
 
 

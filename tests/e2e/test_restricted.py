@@ -6,12 +6,13 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from kubectl_svcprobe.access.permissions import PROBE, READ, Permission
-from tests.e2e.cluster import Namespace, Object, deployment, service
+from tests.e2e.cluster import Namespace, Object, deployment, ready_addresses, service
 from tests.e2e.command import Report, kubectl_svcprobe, svcprobe
 from tests.e2e.rights import forget_users, make_user
 from tests.lab import Lab
@@ -197,8 +198,31 @@ def test_what_may_not_be_read_is_named_and_not_taken_for_empty(web: Namespace, p
     assert plural in text
 
 
+@contextmanager
+def refusing(web: Namespace) -> Iterator[str]:
+    """A Service that leads to a port where nothing listens."""
+    ports = [{"name": "http", "port": 80, "targetPort": 9}]
+    web.apply(service("refused", selector={"app": "web"}, ports=ports))
+    web.until("endpointslices", lambda found: bool(ready_addresses(found)), "kubernetes.io/service-name=refused")
+    try:
+        yield "refused"
+    finally:
+        web.kubectl("delete", "service", "refused")
+
+
+@pytest.mark.parametrize(("withheld", "said"), [("", "refused there too"), ("pods/portforward", "could not be asked")])
+def test_a_refusal_is_looked_into_by_who_may_forward_ports(web: Namespace, withheld: str, said: str) -> None:
+    kubeconfig = make_user(web, [*READ, *(p for p in PROBE if p.plural != withheld)])
+    with refusing(web) as name:
+        answer = svcprobe(web.lab, name, "--kubeconfig", str(kubeconfig))
+    assert (answer.code, answer.report.codes, answer.stderr) == (1, ["SVC406"], "")
+    (line,) = (line for line in answer.report.finding("SVC406")["evidence"] if line.startswith("port-forward"))
+    assert said in line
+    assert ("forbidden" in line) == bool(withheld)
+
+
 def test_every_published_permission_is_tried_out() -> None:
-    others = {"services", "pods", "namespaces", "pods/log"}
+    others = {"services", "pods", "namespaces", "pods/log", "pods/portforward"}
     assert set(NEEDED_FOR) | others == {p.plural for p in (*READ, *PROBE)}
 
 
@@ -226,10 +250,12 @@ def test_nothing_is_asked_beyond_the_published_permissions(web: Namespace) -> No
     kubeconfig = make_user(web, [*READ, *PROBE])
     for arguments in (["web"], ["typo"], ["nosuch"], [], ["web", "--no-probe"], ["web", "--dry-run"], ["cleanup"]):
         kubectl_svcprobe(web.lab, *arguments, "--kubeconfig", str(kubeconfig))
+    with refusing(web) as name:
+        kubectl_svcprobe(web.lab, name, "--kubeconfig", str(kubeconfig))
     asked = audited(web.lab, str(kubeconfig))
     allowed = {(verb, p.plural) for p in (*READ, *PROBE) for verb in p.verbs}
     assert {what for what, _ in asked} <= allowed
-    assert {code for _, code in asked} <= {200, 201, 404}
+    assert {code for _, code in asked} <= {101, 200, 201, 404}
     assert ("create", "pods") in {what for what, _ in asked}
 
 

@@ -10,7 +10,8 @@ A folder of `tests/cases` holds
     expected.txt        the verdict; each finding with its commands and consequences; whether its rule was skipped
 
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
-an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON.
+an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
+port-forward finds open, by pod, or why none can be made; all others are closed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.inspection import Options, report
+from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, other_probes, questions
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
@@ -109,7 +111,8 @@ class Case:
         resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
         results = tuple(r for vantage in Vantage for r in _results(snapshot, plan, vantage, story))
         results = with_true_names(results, cluster_domain(resolv_conf))
-        return Evidence(snapshot, plan, results, _probe(plan, results, story), resolv_conf)
+        closer = _closer(snapshot, plan, results, story)
+        return Evidence(snapshot, plan, results, _probe(plan, results, story), resolv_conf, closer=closer)
 
     def report(self) -> Report:
         return _report(self)
@@ -191,6 +194,22 @@ def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[
     again = () if plan.settle else to_confirm(results, lambda r: bool(why_expected(snapshot, r, results)))
     second = [o for probe in again for o in _observations(probe, story, is_retry=True)]
     return join(probes, [*first, *second])
+
+
+def _closer(snapshot: Snapshot, plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]) -> Closer:
+    """What is found where a port refuses: at other ports of the pods, and by port-forward inside them."""
+    found = story.get("inside") or {}
+    inside = []
+    for question in questions(snapshot, results):
+        opened = found if isinstance(found, str) else found.get(question.pod, [])
+        ports = (*question.ports, CLOSED_PORT)
+        inside.append(
+            Inside(question.pod, problem=opened)
+            if isinstance(opened, str)
+            else judged(question, {port: "connection refused" for port in ports if port not in opened})
+        )
+    others = () if plan.settle else other_probes(snapshot, results, len(plan.probes))
+    return Closer(tuple(inside), join(others, [o for p in others for o in _observations(p, story, is_retry=True)]))
 
 
 def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterator[Observation]:

@@ -11,7 +11,7 @@ from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.errors import AccessError, Forbidden, UsageError, api_error
 from kubectl_svcprobe.inspection import Inspector, Options
 from kubectl_svcprobe.interrupts import Interrupts
-from kubectl_svcprobe.report import Report, Verdict
+from kubectl_svcprobe.report import Confidence, Report, Verdict
 from tests.fake_cluster import FakeCluster
 from tests.unit.flow import objects as o
 
@@ -59,6 +59,47 @@ def test_what_failed_is_asked_again_from_a_settled_pod_and_both_pods_are_gone() 
     assert report.probe is not None
     assert report.probe.settled
     assert probe_pods(cluster) == []
+
+
+def refusing(cluster: FakeCluster) -> o.Kubelet:
+    """Every pod refuses at the port that the Service leads to, and answers at others."""
+    return o.Kubelet(cluster, lambda url: o.refused(url) if ":8080" in url or ":80/" in url else o.answered(url))
+
+
+def test_a_port_that_refuses_and_is_open_inside_its_pod_is_on_loopback_only() -> None:
+    cluster = FakeCluster(*o.healthy())
+    cluster.listening["shop", "devops-1"] = {8080}
+    refusing(cluster)
+    report, _ = inspect(cluster)
+    assert codes(report) == ["SVC405"]
+
+
+def test_the_second_pod_asks_the_other_ports_too_and_they_are_no_paths_of_the_service() -> None:
+    pod = o.pod()
+    pod["spec"]["containers"][0]["ports"] = [{"containerPort": 3000}]
+    cluster = FakeCluster(o.service(), pod, o.endpoint_slice("devops-1"), o.node())
+    kubelet = refusing(cluster)
+    report, _ = inspect(cluster)
+    assert codes(report) == ["SVC406"]
+    asked = ["10.244.1.5:3000" in " ".join(created["spec"]["containers"][0]["command"]) for created in kubelet.pods]
+    assert asked == [False, True]
+    assert not [path for path in report.paths if ":3000" in path.target]
+
+
+def test_who_may_not_forward_ports_is_told_what_was_not_asked() -> None:
+    cluster = FakeCluster(*o.healthy())
+    cluster.forbid(r.PODS, subresource="portforward")
+    refusing(cluster)
+    report, _ = inspect(cluster)
+    assert [(f.code, f.confidence) for f in report.findings] == [("SVC403", Confidence.LIKELY)]
+    assert any("could not be asked" in line and "forbidden" in line for line in report.findings[0].evidence)
+
+
+def test_no_port_is_forwarded_where_nothing_refuses() -> None:
+    cluster = FakeCluster(*o.healthy())
+    o.Kubelet(cluster)
+    inspect(cluster)
+    assert "pods/portforward" not in {request.resource for request in cluster.requests}
 
 
 def test_what_answers_at_once_is_not_asked_again() -> None:
