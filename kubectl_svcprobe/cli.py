@@ -119,6 +119,11 @@ INSPECT = [
         help="Limit for one request of the probe.  [default: 5s]",
     ),
     click.option("--node", metavar="NAME", help="Node on which the probe pod is to run."),
+    click.option(
+        "--one-pod",
+        is_flag=True,
+        help="Start one pod only, which waits 5 s first: what fails is not repeated, nor asked from another node.",
+    ),
     click.option("--keep-pod", is_flag=True, help="Leave the probe pod behind; `cleanup` removes it."),
     click.option("--dry-run", is_flag=True, help="Print the probe pod's manifest, and do no more."),
     click.option(

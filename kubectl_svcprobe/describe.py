@@ -9,7 +9,7 @@ from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.ownership import kept_by
 from kubectl_svcprobe.probe.expect import SHORT_CUT, is_short_cut, why_expected
-from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
 from kubectl_svcprobe.probe.request import choose
@@ -144,7 +144,7 @@ def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbeP
     tried = tuple(
         _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail)
         for r in results
-        if r.probe.path.kind is not PathKind.CONTROL
+        if r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)
     )
     untried = tuple(
         PathFacts(
@@ -166,7 +166,8 @@ def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbeP
         for u in plan.unprobed
     )
     order = [kind.value for kind in PathKind]
-    return tuple(sorted((*tried, *untried), key=lambda p: (order.index(p.kind), p.vantage)))
+    vantages = ["", *(vantage.value for vantage in Vantage)]
+    return tuple(sorted((*tried, *untried), key=lambda p: (order.index(p.kind), vantages.index(p.vantage))))
 
 
 def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:

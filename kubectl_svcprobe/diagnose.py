@@ -138,7 +138,11 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
     if service.is_external_name:
         return f"{name} is an alias for {service.external_name}; there is nothing of this cluster behind it to try."
     ready = sum(endpoint.ready for endpoint in evidence.snapshot.all_endpoints())
-    good = [r for r in evidence.results if r.outcome.is_good and r.probe.path.kind is not PathKind.CONTROL]
+    good = [
+        r
+        for r in evidence.results
+        if r.outcome.is_good and r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)
+    ]
     if good and not any(r.probe.vantage is Vantage.POD for r in good):
         return (
             f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."

@@ -58,6 +58,17 @@ class Evidence:
             return ()
         return tuple(self._results(Vantage.POD, kind, port))
 
+    def from_other_node(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
+        """Results of the second look; none where there was none, or where that pod reached nothing at all."""
+        found = tuple(self._results(Vantage.OTHER_NODE, kind, port))
+        everything = [r for r in self.results if r.probe.vantage is Vantage.OTHER_NODE]
+        return found if any(r.outcome.reached for r in everything) else ()
+
+    @property
+    def other_node(self) -> str:
+        """The node of the second look; empty where there was none."""
+        return self.probe.other_node if self.probe else ""
+
     def from_here(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
         """Results of this machine."""
         return tuple(self._results(Vantage.HERE, kind, port))

@@ -15,9 +15,11 @@ from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
 from kubectl_svcprobe.probe.closer import Closer, other_probes, questions
+from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.forward import ForwardRun
@@ -49,6 +51,7 @@ class Options:
     node: str = ""
     path: str | None = None
     keep_pod: bool = False
+    one_pod: bool = False
     timing: Timing = field(default_factory=Timing)
     choice: diagnose.Choice = field(default_factory=diagnose.Choice)
 
@@ -111,7 +114,9 @@ class Inspector:
             no_pod_reason="--no-probe",
             probe_labels=LABELS,
         )
-        return make_plan(snapshot, find_paths(snapshot), wishes)
+        plan = make_plan(snapshot, find_paths(snapshot), wishes)
+        # What no second pod repeats has to be believed of the first.
+        return replace(plan, settle=plan.settle or self.options.one_pod)
 
     def pod_options(self, snapshot: Snapshot, plan: ProbePlan) -> PodOptions:
         """How the pod is to be made: on a node that has the image already, if any has."""
@@ -142,18 +147,44 @@ class Inspector:
             others = other_probes(snapshot, results, len(plan.probes)) if again else ()
             if again:
                 observations += self._ask_again((*again, *others), options, run)
+                results = join(probes, observations)
             closer = Closer(inside.found(), join(others, observations))
         finally:
             inside.close()
+        elsewhere, other_node = self._look_elsewhere(snapshot, results, options, run)
+        facts = _probe_facts(run, options, settled=plan.settle or bool(again))
         return Evidence(
-            snapshot,
+            self._look_at_system(snapshot, results),
             plan,
-            with_true_names(join(probes, observations) if again else results, cluster_domain(resolv_conf)),
-            _probe_facts(run, options, settled=plan.settle or bool(again)),
+            (*with_true_names(results, cluster_domain(resolv_conf)), *elsewhere),
+            replace(facts, other_node=other_node),
             resolv_conf,
             self.kubectl,
             closer,
         )
+
+    def _look_elsewhere(
+        self, snapshot: Snapshot, results: tuple[PathResult, ...], options: PodOptions, first: podrun.PodRun
+    ) -> tuple[tuple[PathResult, ...], str]:
+        """What a pod on another node met of that which a node may be the reason of, and the node."""
+        look = None if self.options.one_pod or first.problem else second_look(snapshot, results, first.node)
+        if look is None:
+            return (), ""
+        self.say(f"asking what failed from {look.node} too")
+        there = replace(options, name=new_pod_name(), node=look.node, settle=False, preferred_nodes=())
+        run = self._run_pod(look.probes, there)
+        first.leftover = first.leftover or run.leftover
+        first.seconds += run.seconds
+        if run.problem:
+            self.note(f"what failed could not be asked from {look.node}: {run.problem}")
+            return (), ""
+        return join(look.probes, _read(run, look.probes)[0]), look.node
+
+    def _look_at_system(self, snapshot: Snapshot, results: tuple[PathResult, ...]) -> Snapshot:
+        """What the cluster's own parts say, where what failed may be theirs."""
+        if concerns_proxies(results):
+            snapshot = look_at_proxies(self.cluster, snapshot)
+        return look_at_dns(self.cluster, snapshot) if concerns_dns(results) else snapshot
 
     def _run_where_taken_up(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
         """Run the pod; once more elsewhere if the first node takes no notice of it, as one that has just died does."""

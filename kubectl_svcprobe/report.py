@@ -229,7 +229,8 @@ class Skipped:
 class ProbeFacts:
     """The probe pod of this run.
 
-    `problem` is why it has no answer, `leftover` why it may still be there; `seconds` counts the second pod too.
+    `other_node` is where a further pod repeated what another node tells apart. `problem` is why it has no answer,
+    `leftover` why it may still be there; `seconds` counts all pods.
     """
 
     namespace: str
@@ -242,6 +243,7 @@ class ProbeFacts:
     seconds: float
     problem: str
     leftover: str
+    other_node: str = ""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Session:
             node=flags["node"] or "",
             path=flags["path"],
             keep_pod=flags["keep_pod"],
+            one_pod=flags["one_pod"],
             choice=Choice(flags["only"], flags["skip"]),
             timing=Timing(
                 connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])

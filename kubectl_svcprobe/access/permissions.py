@@ -9,13 +9,14 @@ from kubectl_svcprobe.access import resources as r
 
 @dataclass(frozen=True)
 class Permission:
-    """One row: verbs on a resource (or its subresource), and what is lost without it."""
+    """One row: verbs on a resource (or its subresource, or only objects of these `names`), and what is lost without it."""
 
     resource: r.Resource
     verbs: tuple[str, ...]
     purpose: str
     without: str
     subresource: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def plural(self) -> str:
@@ -33,6 +34,13 @@ READ = (
     Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "that is not found"),
     Permission(
         r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports of its pods' nodes only"
+    ),
+    Permission(
+        r.CONFIG_MAPS,
+        ("get",),
+        "the dataplane, once a ClusterIP or node port fails: kube-proxy's and Cilium's own ConfigMaps in kube-system",
+        "what a refusal means is not said",
+        names=("kube-proxy", "cilium-config"),
     ),
     Permission(
         r.NAMESPACES,

@@ -34,6 +34,11 @@ class Node:
         return "node-role.kubernetes.io/control-plane" in self.meta.labels
 
     @property
+    def is_linux(self) -> bool:
+        """A probe pod can run there."""
+        return self.meta.labels.get("kubernetes.io/os", "linux") == "linux"
+
+    @property
     def is_ready(self) -> bool:
         """Nothing is known against it: its kubelet reports well, or its condition is not known at all."""
         ready = self.conditions.get("Ready")

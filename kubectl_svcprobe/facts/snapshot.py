@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kubectl_svcprobe.facts.around import Around
+from kubectl_svcprobe.facts.dataplane import Dataplane
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
@@ -79,6 +80,11 @@ class Snapshot:
     namespace_exists: bool = True
     around: Around = field(default_factory=Around)
     api_groups: frozenset[str] = frozenset()
+    dataplane: Dataplane | None = None
+    proxy_pods: tuple[Pod, ...] | None = None
+    dns_slices: tuple[EndpointSlice, ...] | None = None
+    dns_pods: tuple[Pod, ...] | None = None
+    dns_workloads: tuple[Workload, ...] = ()
     unread: tuple[Unread, ...] = ()
 
     def could_read(self, *kinds: str) -> bool:

@@ -21,12 +21,14 @@ class PathKind(str, Enum):
     LOAD_BALANCER = "LoadBalancer"
     EXTERNAL_IP = "ExternalIP"
     CONTROL = "Control"
+    PROXY_HEALTH = "ProxyHealth"
 
 
 class Vantage(str, Enum):
-    """Where a request starts: in the probe pod, or on the machine that runs this program."""
+    """Where a request starts: in the probe pod, in one on another node, or on the machine that runs this program."""
 
     POD = "probe pod"
+    OTHER_NODE = "another node"
     HERE = "this machine"
 
 

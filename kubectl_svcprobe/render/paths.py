@@ -89,7 +89,7 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
         return (
             f"{first.subject} {first.target}" if wide and first.subject != hosts[0] else _endpoints(group, hosts, port)
         )
-    if first.kind == "NodePort" and first.vantage == "probe pod" and not wide:
+    if first.kind == "NodePort" and first.vantage in ("probe pod", "another node") and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:
         return f"{first.target} ({first.subject})" if wide and first.subject else first.target
@@ -153,4 +153,6 @@ def _time(group: Sequence[PathFacts]) -> str:
 def _vantage(path: PathFacts, report: Report) -> str:
     if path.vantage == "probe pod" and report.probe and report.probe.node:
         return f"probe pod, {report.probe.node}"
+    if path.vantage == "another node" and report.probe:
+        return f"probe pod, {report.probe.other_node}"
     return path.vantage

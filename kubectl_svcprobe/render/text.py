@@ -172,7 +172,9 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
     if any(path.detail == SHORT_CUT for path in tried):
         said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
     if report.probe and report.probe.pod and not report.probe.problem:
-        waited = " (a second one waited 5 s first)" if report.probe.settled else ""
+        more = ["a second one waited 5 s first"] if report.probe.settled else []
+        more += [f"one on {report.probe.other_node} repeated what failed"] if report.probe.other_node else []
+        waited = f" ({', and '.join(more)})" if more else ""
         seconds = f"{report.probe.seconds:.1f} s"
         gone = f"may still be there after {seconds}" if report.probe.leftover else f"gone again after {seconds}"
         pod = f"{report.probe.namespace}/{report.probe.pod}"

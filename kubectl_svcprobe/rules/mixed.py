@@ -9,7 +9,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import LOST, why_expected
-from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
@@ -162,6 +162,7 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
         r
         for r in ev.results
         if r.outcome is Outcome.INTERMITTENT
+        and r.probe.vantage is not Vantage.OTHER_NODE
         and r.probe.path.kind is not PathKind.CONTROL
         and not why_expected(ev.snapshot, r, ev.results)
     ]

@@ -137,15 +137,28 @@ def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
             headline=f"{service.name} does not answer at node port {port.node_port} of {where} ({how}), although its pods do.",
             message=f"Node port {port.node_port} of {listed(nodes)}: {how}, asked from {_vantage(ev)}; "
             "the endpoints answer directly.",
-            evidence=tuple(
-                f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}"
-                for r in failed[:5]
+            evidence=(
+                *(
+                    f"{r.probe.path.target} ({r.probe.path.address_type} of {r.probe.path.node}): {r.outcome.value}"
+                    for r in failed[:5]
+                ),
+                *_from_other_node(ev, port),
             ),
             fix=(
                 f"look at the Service proxy of {nodes[0]}, and at firewalls between nodes:",
                 ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={nodes[0]}"),
             ),
         )
+
+
+def _from_other_node(ev: Evidence, port: ServicePort) -> Iterator[str]:
+    """Which of them answer a pod on another node: then it is the way there, and not the node that is asked."""
+    there = ev.from_other_node(PathKind.NODE_PORT, port)
+    good = [r for r in there if r.outcome.is_good]
+    if good:
+        yield f"from a pod on {ev.other_node}, {listed(r.probe.path.target for r in good)} answers"
+    elif there:
+        yield f"from a pod on {ev.other_node} they fail too"
 
 
 def _vantage(ev: Evidence) -> str:

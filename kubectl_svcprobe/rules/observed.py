@@ -12,8 +12,8 @@ from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.foretold import unread_policies
-from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.words import count, listed, mapping
+from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, Match, rule
+from kubectl_svcprobe.words import listed, mapping
 
 #: Everything beyond the endpoints, which cannot be better than they are.
 BEYOND = ("SVC701", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732")
@@ -32,61 +32,6 @@ VERBS = {
 
 def _vantage(ev: Evidence) -> str:
     return f"the probe pod on {ev.probe.node}" if ev.probe and ev.probe.node else "the probe pod"
-
-
-@rule("SVC701", "cluster-ip-does-not-answer", Severity.ERROR, reads={"Service", "EndpointSlice"}, source=VIRTUAL_IPS)
-def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
-    """**What.** The endpoints answer the probe pod, and the ClusterIP does not.
-
-    **Why it matters.** Between the two is only the Service proxy of the client's node (kube-proxy, or what replaces it):
-    it is stopped, behind, or ignores this Service.
-
-    **What else is said.** The label `service.kubernetes.io/service-proxy-name`, which tells kube-proxy to ignore a
-    Service, and `internalTrafficPolicy: Local`, which drops traffic on nodes without an endpoint.
-
-    **Known exceptions.** Only the node of the probe pod was asked.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        failed = [
-            r
-            for r in ev.from_pod(PathKind.CLUSTER_IP, port)
-            if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT
-        ]
-        endpoints = ev.offered_endpoints(port)
-        if not failed or not endpoints or not all(r.outcome.is_good for r in endpoints):
-            continue
-        node = ev.probe.node if ev.probe else ""
-        how = VERBS.get(failed[0].outcome, failed[0].outcome.value)
-        yield Match(
-            subject=service.ref,
-            port=port.port,
-            headline=f"{ev.part(port)} fails at its ClusterIP {failed[0].probe.path.target}, although its pods answer: "
-            f"look at the Service proxy of {node}.",
-            message=f"{failed[0].probe.path.target} {how}, "
-            f"while {count(len(endpoints), 'endpoint')} answered {_vantage(ev)} directly.",
-            evidence=tuple(_proxy_evidence(ev, port, node)),
-            fix=(
-                ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}"),
-                f"shows the pods of the Service proxy on {node}, if it runs as pods; whether other nodes are hit too:",
-                ev.kubectl.svcprobe(service.namespace, service.name, "--node", ev.another_node(node)),
-            ),
-        )
-
-
-def _proxy_evidence(ev: Evidence, port: ServicePort, node: str) -> Iterator[str]:
-    other = ev.service.meta.labels.get("service.kubernetes.io/service-proxy-name")
-    if other:
-        yield f"its label service.kubernetes.io/service-proxy-name={other} tells kube-proxy to ignore it"
-    if ev.service.internal_traffic_policy == "Local" and not any(
-        e.endpoint.node == node for e in ev.snapshot.usable(port)
-    ):
-        yield f"internalTrafficPolicy is Local, and {node} has no endpoint: dropped as declared"
-    controls = [r for r in ev.from_pod(PathKind.CONTROL) if r.outcome.reached]
-    if controls:
-        yield f"another Service ({controls[0].probe.path.subject}) answers from there"
 
 
 def _all_fail_with(ev: Evidence, port: ServicePort, outcomes: set[Outcome]) -> Sequence[PathResult]:

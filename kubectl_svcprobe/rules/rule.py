@@ -83,6 +83,7 @@ LOAD_BALANCER_DOC = "https://kubernetes.io/docs/tasks/access-application-cluster
 VIRTUAL_IPS = "https://kubernetes.io/docs/reference/networking/virtual-ips/"
 INGRESS_DOC = "https://kubernetes.io/docs/concepts/services-networking/ingress/"
 GATEWAY_DOC = "https://kubernetes.io/docs/concepts/services-networking/gateway/"
+NETWORKING_DOC = "https://kubernetes.io/docs/concepts/cluster-administration/networking/"
 DNS_DOC = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"
 POLICY_DOC = "https://kubernetes.io/docs/concepts/services-networking/network-policies/"
 READINESS_DOC = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"

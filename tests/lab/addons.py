@@ -1,7 +1,8 @@
-"""What is installed into the cluster: CoreDNS."""
+"""What is installed into the cluster: CoreDNS, and what tells of kube-proxy."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,14 @@ class Kubectl:
 
 def install_coredns(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", str(MANIFESTS / "coredns.yaml"))
+
+
+def tell_proxy_mode(kubectl: Kubectl, mode: str) -> None:
+    """The ConfigMap that kubeadm writes, by which others learn the mode; the kube-proxies here have files of their own."""
+    lines = ["apiVersion: kubeproxy.config.k8s.io/v1alpha1", "kind: KubeProxyConfiguration", f"mode: {mode}", ""]
+    metadata = {"name": "kube-proxy", "namespace": "kube-system", "labels": {"app": "kube-proxy"}}
+    found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.conf": "\n".join(lines)}}
+    kubectl("apply", "-f", "-", stdin=json.dumps(found))
 
 
 def await_running(api: Api, namespace: str, kind: str, name: str) -> None:

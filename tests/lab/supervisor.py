@@ -79,6 +79,7 @@ class Supervisor:
 
     def start_addons(self, pool: ThreadPoolExecutor) -> None:
         addons.install_coredns(self.kubectl)
+        addons.tell_proxy_mode(self.kubectl, self.settings.proxy_mode)
         balancer = pool.submit(self.balancer.switch, self.settings.load_balancer)
         self.await_nodes([*self.nodes])
         self.report(step=f"nodes Ready: {len(self.nodes)}")

@@ -29,8 +29,10 @@ from kubectl_svcprobe.errors import AccessError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.inspection import Options, report
 from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, other_probes, questions
+from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
@@ -109,10 +111,24 @@ class Case:
         if story is None:
             return Evidence(snapshot, plan)
         resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
-        results = tuple(r for vantage in Vantage for r in _results(snapshot, plan, vantage, story))
-        results = with_true_names(results, cluster_domain(resolv_conf))
+        asking = (Vantage.POD, Vantage.HERE)
+        results = tuple(r for vantage in asking for r in _results(snapshot, plan, vantage, story))
         closer = _closer(snapshot, plan, results, story)
-        return Evidence(snapshot, plan, results, _probe(plan, results, story), resolv_conf, closer=closer)
+        probe = _probe(plan, results, story)
+        from_there: tuple[PathResult, ...] = ()
+        if probe and not probe.problem and not story.get("one-pod"):
+            look = second_look(snapshot, results, probe.node)
+            from_there = _asked(look.probes, story) if look else ()
+            probe = replace(probe, other_node=look.node if look else "")
+        results = (*with_true_names(results, cluster_domain(resolv_conf)), *from_there)
+        snapshot = self._with_system(snapshot, results)
+        return Evidence(snapshot, plan, results, probe, resolv_conf, closer=closer)
+
+    def _with_system(self, snapshot: Snapshot, results: tuple[PathResult, ...]) -> Snapshot:
+        """The cluster's own parts, read where the program reads them."""
+        if concerns_proxies(results):
+            snapshot = look_at_proxies(self.cluster(), snapshot)
+        return look_at_dns(self.cluster(), snapshot) if concerns_dns(results) else snapshot
 
     def report(self) -> Report:
         return _report(self)
@@ -210,6 +226,11 @@ def _closer(snapshot: Snapshot, plan: ProbePlan, results: tuple[PathResult, ...]
         )
     others = () if plan.settle else other_probes(snapshot, results, len(plan.probes))
     return Closer(tuple(inside), join(others, [o for p in others for o in _observations(p, story, is_retry=True)]))
+
+
+def _asked(probes: tuple[Probe, ...], story: dict[str, Any]) -> tuple[PathResult, ...]:
+    """What the second look came back with."""
+    return join(probes, [o for probe in probes for o in _observations(probe, story, is_retry=False)])
 
 
 def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterator[Observation]:

@@ -53,7 +53,14 @@ def page() -> str:
 
 def _table(permissions: Iterable[Permission]) -> list[str]:
     rows = [
-        (f"`{p.plural}`", p.resource.group or "core", ", ".join(p.verbs), p.purpose, p.without) for p in permissions
+        (
+            f"`{p.plural}`" + (f" ({', '.join(p.names)})" if p.names else ""),
+            p.resource.group or "core",
+            ", ".join(p.verbs),
+            p.purpose,
+            p.without,
+        )
+        for p in permissions
     ]
     return table(["Resource", "API group", "Verbs", "For", "Without it"], rows)
 
@@ -79,11 +86,16 @@ def _manifest(name: str, permissions: Iterable[Permission]) -> str:
 
 
 def _rules(permissions: Iterable[Permission]) -> list[dict[str, Any]]:
-    """One rule for each API group and set of verbs."""
-    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for permission in permissions:
-        resources.setdefault((permission.resource.group, permission.verbs), []).append(permission.plural)
+    """One rule for each API group, set of verbs, and names of objects."""
+    resources: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for p in permissions:
+        resources.setdefault((p.resource.group, p.verbs, p.names), []).append(p.plural)
     return [
-        {"apiGroups": [group], "resources": plurals, "verbs": list(verbs)}
-        for (group, verbs), plurals in resources.items()
+        {
+            "apiGroups": [group],
+            "resources": plurals,
+            **({"resourceNames": list(names)} if names else {}),
+            "verbs": list(verbs),
+        }
+        for (group, verbs, names), plurals in resources.items()
     ]
