@@ -69,8 +69,8 @@ def tell(fault: Fault, future: Future[Trial]) -> Judgement:
 
 def show(lab: Lab, fault: Fault) -> None:
     """What its user would see; called while the fault is there."""
-    answer = kubectl_svcprobe(lab, *fault.run, "-n", fault.namespace)
-    print(f"\n# {fault.name}: {fault.cause}\n$ kubectl svcprobe {' '.join(fault.run)} -n {fault.namespace}")
+    answer = kubectl_svcprobe(lab, *fault.command)
+    print(f"\n# {fault.name}: {fault.cause}\n$ kubectl svcprobe {' '.join(fault.command)}")
     print(answer.stdout + answer.stderr, end="", flush=True)
 
 

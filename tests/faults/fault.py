@@ -124,6 +124,11 @@ class Fault:
         return "fault-" + self.name.replace("/", "-")
 
     @property
+    def command(self) -> list[str]:
+        """What `kubectl svcprobe` is given: in its own namespace, unless another is asked for."""
+        return [*self.run, *(() if "-n" in self.run else ("-n", self.namespace))]
+
+    @property
     def namespaces(self) -> list[str]:
         """Its own, and those that its objects ask for beside it."""
         others = {item["metadata"]["namespace"] for item in self.objects if "namespace" in item["metadata"]}

@@ -115,7 +115,7 @@ class Stage:
             self.come_about(fault)
             with self.broken(fault):
                 with self.looking:
-                    trial = Trial(fault, svcprobe(self.lab, *fault.run, "-n", fault.namespace))
+                    trial = Trial(fault, svcprobe(self.lab, *fault.command))
                     if self.show:
                         self.show(self.lab, fault)
                 if fault.repair:
@@ -184,7 +184,7 @@ class Stage:
             trial.repair_said = str(error)
             return
         with self.looking:
-            trial.repaired = svcprobe(self.lab, *fault.run, "-n", fault.namespace)
+            trial.repaired = svcprobe(self.lab, *fault.command)
 
     def settle(self, namespace: str) -> None:
         """Until each Deployment has rolled out, and the Service `web` has nobody behind it who is not ready."""
