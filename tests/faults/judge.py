@@ -49,7 +49,7 @@ def differences(answer: Answer, expect: Expectation) -> list[str]:
         told.append(f"{', '.join(sorted(missing))} is not mentioned")
     told += [f"{text!r} is not said" for text in expect.says if text not in said_in(report)]
     for kind, outcomes in expect.outcomes.items():
-        if (seen := sorted(set(report.outcomes(kind).values()))) != sorted(outcomes):
+        if (seen := sorted({path["outcome"] for path in report.paths(kind)})) != sorted(outcomes):
             told.append(f"{kind}: {', '.join(seen) or 'not tried'} instead of {', '.join(sorted(outcomes))}")
     for code, confidence in expect.confidence.items():
         if (seen := [f["confidence"] for f in report.json["findings"] if f["code"] == code]) != [confidence]:
