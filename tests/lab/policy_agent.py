@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Hashable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Agent:
             try:
                 for objects in self.api.states(path):
                     self.note(path, {uid: KINDS[path](found) for uid, found in objects.items()})
-            except (OSError, LabError) as error:  # the API server restarts, or has been silent for long
+            except (OSError, HTTPException, ValueError, LabError) as error:  # cut off in the middle, or silent for long
                 if not isinstance(error, TimeoutError):
                     print(f"{path}: {error}", flush=True)
                     time.sleep(PAUSE)

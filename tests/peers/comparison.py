@@ -39,8 +39,7 @@ For `kubectl svcprobe`, the *cause* counts as said where all its findings are th
 verdict, and *perhaps* is put where the finding itself says that it is not certain. For popeye, any finding of any level counts
 that speaks of the same thing, and *symptom* that something of the fault's objects is reported as unhealthy; which of its
 codes count for what stands in [tests/peers/popeye.yaml](../tests/peers/popeye.yaml). The faults were collected for this plugin,
-from bug reports and the documentation; that it knows them is no wonder, what popeye sees of them is the measurement.
-"""
+from bug reports and the documentation; that it knows them is no wonder, what popeye sees of them is the measurement."""
 HEALTHY = """
 ## Healthy Services that look odd
 
@@ -91,11 +90,17 @@ def measure(lab: Lab, faults: Sequence[Fault], program: Path, progress: Progress
 
     unrepaired = [dataclasses.replace(fault, repair=None) for fault in faults]
     with trials(lab, unrepaired, show=look) as futures:
-        return [row(fault, futures[fault.name], issues) for fault in unrepaired]
+        rows = [row(fault, futures[fault.name], issues) for fault in unrepaired]
+    return [*filter(None, rows)]
 
 
-def row(fault: Fault, future: Future[Trial], issues: dict[str, list[Issue]]) -> Row:
-    trial = future.result()
+def row(fault: Fault, future: Future[Trial], issues: dict[str, list[Issue]]) -> Row | None:
+    """None where the fault did not come about, or popeye gave up; that is told, and the page is about the others."""
+    try:
+        trial = future.result()
+    except Exception as error:
+        print(f"{fault.name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
     for told in trial.told:
         print(f"{fault.name}: {told}", file=sys.stderr)
     return Row(fault, *ours(trial), issues[fault.name])
@@ -181,18 +186,23 @@ def main() -> int:
     progress = Progress()
     program = build.program("popeye", progress)
     faults = chosen(options.names)
+    missed: list[str] = []
 
     def compare(lab: Lab) -> str:
         progress.step("faults")
         server = json.loads(lab.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
-        return page(measure(lab, faults, program, progress), popeye.Judgement.load(), server)
+        rows = measure(lab, faults, program, progress)
+        missed.extend({fault.name for fault in faults} - {entry.fault.name for entry in rows})
+        return page(rows, popeye.Judgement.load(), server)
 
     text = in_lab(compare, progress)
     if options.write:
         PAGE.write_text(text, encoding="utf-8")
     else:
         print(text)
-    return 0
+    if missed:
+        print(f"not compared: {', '.join(sorted(missed))}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
