@@ -23,7 +23,7 @@ from .judge import Judgement, differences, judge
 from .watching import Watcher
 
 #: How many faults stand in the cluster at a time, and how many of them are looked at.
-PRESENT, LOOKED_AT = 28, 5
+PRESENT, LOOKED_AT = 28, 4
 
 #: What changes something, and so may be a repair.
 CHANGING = {
@@ -40,6 +40,9 @@ CHANGING = {
     "scale",
 }
 CHANGING |= {"set", "taint", "uncordon"}
+
+#: What pods come from, and what else takes up the nodes.
+RUNNING = "deployments,statefulsets,daemonsets,jobs,pods,services"
 
 OWN_PODS = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
 
@@ -126,13 +129,22 @@ class Stage:
 
     @contextlib.contextmanager
     def made(self, fault: Fault) -> Iterator[None]:
+        """Afterwards its pods go at once; its namespaces, which is far more work for a cluster, with all others."""
         try:
             yield
         finally:
             if not self.keep:
-                self.lab.kubectl("delete", "namespaces", *fault.namespaces, "--wait=false", "--ignore-not-found")
-                if fault.cluster_wide:
-                    self.lab.kubectl("delete", *fault.cluster_wide, "--wait=false", "--ignore-not-found")
+                for namespace in fault.namespaces:
+                    self.lab.kubectl("-n", namespace, "delete", RUNNING, "--all", "--wait=false", check=False)
+
+    def clear(self, faults: Sequence[Fault]) -> None:
+        """Nobody waits for the end of it."""
+        options = ["--wait=false", "--ignore-not-found"]
+        if faults and not self.keep:
+            namespaces = [namespace for fault in faults for namespace in fault.namespaces]
+            self.lab.kubectl("delete", "namespaces", *namespaces, *options, timeout=180)
+            if cluster_wide := [item for fault in faults for item in fault.cluster_wide]:
+                self.lab.kubectl("delete", *cluster_wide, *options)
 
     def come_about(self, fault: Fault) -> None:
         """Wait until a fault shows as it will to its user."""
@@ -253,8 +265,11 @@ def trials(
     stage = Stage(lab, keep, show)
     with contextlib.closing(stage.watcher):
         stage.prepare(faults)
-        with _begun(stage, faults) as futures:
-            yield futures
+        try:
+            with _begun(stage, faults) as futures:
+                yield futures
+        finally:
+            stage.clear(faults)
 
 
 @contextlib.contextmanager
