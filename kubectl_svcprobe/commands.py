@@ -27,6 +27,10 @@ class Kubectl:
         """A merge patch: maps are merged, so only what changes is named."""
         return self(namespace, "patch", kind, name, "--type", "merge", "-p", json.dumps(body, separators=(",", ":")))
 
+    def strategic_patch(self, namespace: str, kind: str, name: str, body: dict[str, Any]) -> str:
+        """A patch that merges lists of containers by name."""
+        return self(namespace, "patch", kind, name, "-p", json.dumps(body, separators=(",", ":")))
+
     def json_patch(self, namespace: str, kind: str, name: str, path: str, value: Any) -> str:
         """A JSON patch that replaces one field."""
         return self.json_patches(namespace, kind, name, {"op": "replace", "path": path, "value": value})

@@ -39,16 +39,15 @@ def owner_note(ref: ObjectRef, meta: Meta) -> str:
 
 
 def with_owner_notes(fix: Iterable[str], known: Mapping[ObjectRef, Meta]) -> Iterator[str]:
-    """The lines of a fix, and behind each command that changes an object what its keeper may do to that, once."""
-    said: set[str] = set()
+    """The lines of a fix, and below them what the keepers of the objects that it changes may do to that."""
     by_name = {(ref.kind.lower(), ref.name): (ref, meta) for ref, meta in known.items()}
+    notes: dict[str, None] = {}
     for line in fix:
         yield line
         ref, meta = by_name.get(changed_by(line), (None, None))
-        note = owner_note(ref, meta) if ref and meta else ""
-        if note and note not in said:
-            said.add(note)
-            yield note
+        if ref and meta and (note := owner_note(ref, meta)):
+            notes[note] = None
+    yield from notes
 
 
 def changed_by(command: str) -> tuple[str, str]:

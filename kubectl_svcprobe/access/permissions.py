@@ -53,14 +53,19 @@ READ = (
     Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.REPLICA_SETS, ("list",), "which revision of a failing Deployment came before", "no way back is named"),
     Permission(r.AUTOSCALERS, ("list",), "who scaled a workload to zero", "an autoscaler is not named"),
-    Permission(r.PODS, ("get",), "the last line of a container that ended", "it is not quoted", subresource="log"),
 )
 
 PROBE = (
     Permission(
         r.PODS, ("create", "get", "list", "watch", "delete"), "the probe pod, from create to delete", "no pod runs"
     ),
-    Permission(r.PODS, ("get",), "what curl saw", "the probe pod has no answer", subresource="log"),
+    Permission(
+        r.PODS,
+        ("get",),
+        "what curl saw; the last line of a container that ended",
+        "the probe pod has no answer, no line is quoted",
+        subresource="log",
+    ),
     Permission(
         r.PODS,
         ("create", "get"),

@@ -58,9 +58,9 @@ def _look_at_unready(reader: Reader, snapshot: Snapshot) -> Snapshot:
 
 
 def _ask_for_last_words(reader: Reader, pods: Iterable[Pod]) -> list[Future[LastWords | None]]:
-    """Of containers that ended with an error: of the run before this one, if there is a next one already."""
+    """Of containers that ended with an error: of the run before this one, if that is under way already."""
     ended = [
-        reader.last_words(pod.meta.namespace, pod.meta.name, status.name, previous=status.restarts > 0)
+        reader.last_words(pod.meta.namespace, pod.meta.name, status.name, previous=status.state == "running")
         for pod in pods
         for status in pod.statuses
         if status.has_ended_badly
@@ -100,13 +100,14 @@ def _look_for_labels(reader: Reader, snapshot: Snapshot) -> Snapshot:
     pods = reader.read_all(r.PODS, namespace, Pod.from_json)
     elsewhere = reader.read_optional(r.PODS, None, Pod.from_json, labels=labels)
     refusals = reader.read_optional(r.EVENTS, namespace, Event.from_json, fields="reason=FailedCreate")
+    scalings = reader.read_optional(r.EVENTS, namespace, Event.from_json, fields="reason=ScalingReplicaSet")
     autoscalers = reader.read_optional(r.AUTOSCALERS, namespace, Autoscaler.from_json)
     workloads = reader.workloads(namespace)
     return replace(
         snapshot,
         namespace_pods=pods.result(),
         pods_elsewhere=elsewhere.result(),
-        creation_events=refusals.result() or (),
+        maker_events=(*(refusals.result() or ()), *(scalings.result() or ())),
         autoscalers=autoscalers.result(),
         workloads=tuple(w for found in workloads for w in found.result()),
     )

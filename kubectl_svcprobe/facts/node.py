@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubectl_svcprobe.facts.json_fields import integer, items, mapping, text, texts
+from kubectl_svcprobe.facts.json_fields import flag, integer, items, mapping, text, texts
 from kubectl_svcprobe.facts.model import Condition, Json, Meta, ObjectRef
 
 
@@ -25,6 +25,8 @@ class Node:
     addresses: tuple[NodeAddress, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     images: frozenset[str] = frozenset()
+    is_unschedulable: bool = False
+    pod_ranges: tuple[str, ...] = ()
     provider_id: str = ""
     kubelet_version: str = ""
 
@@ -56,6 +58,8 @@ class Node:
             meta=Meta.from_json(obj),
             addresses=tuple(NodeAddress(text(a, "type"), text(a, "address")) for a in items(status, "addresses")),
             conditions=Condition.all_of(obj),
+            is_unschedulable=flag(mapping(obj, "spec"), "unschedulable"),
+            pod_ranges=texts(mapping(obj, "spec"), "podCIDRs"),
             images=frozenset(name for image in items(status, "images") for name in texts(image, "names")),
             provider_id=text(mapping(obj, "spec"), "providerID"),
             kubelet_version=text(mapping(status, "nodeInfo"), "kubeletVersion"),

@@ -23,6 +23,8 @@ WORKERS = 12
 
 #: How much of a log is asked for, to show its last line.
 LOG_LINES, LOG_BYTES, LINE_LENGTH = 5, 4096, 200
+#: What the kubelet puts in place of a log that is gone.
+KUBELETS_OWN = ("unable to retrieve container logs", "failed to try resolving symlinks")
 
 WORKLOADS = (r.DEPLOYMENTS, r.STATEFUL_SETS, r.DAEMON_SETS)
 
@@ -94,7 +96,7 @@ class Reader:
             except AccessError:
                 return None
             lines = [line.strip() for line in log.decode(errors="replace").splitlines()]
-            said = [line for line in lines if line]
+            said = [line for line in lines if line and not line.startswith(KUBELETS_OWN)]
             return LastWords(pod, container, said[-1][:LINE_LENGTH]) if said else None
 
         return self.pool.submit(read)

@@ -15,17 +15,21 @@ class Edit:
 
     manager: str
     at: str
+    subresource: str = ""
 
 
 def last_edit_of_replicas(obj: Json) -> Edit | None:
-    """The last entry of managedFields that holds `spec.replicas`; `kubectl scale` writes it as the subresource `scale`."""
-    entries = [
-        e for e in items(mapping(obj, "metadata"), "managedFields") if "f:replicas" in at(e, "fieldsV1", "f:spec")
-    ]
-    if not entries:
-        return None
-    entry = max(entries, key=lambda e: text(e, "time"))
-    return Edit(text(entry, "manager"), text(entry, "time"))
+    """The last entry of managedFields that holds `spec.replicas`.
+
+    Where the object has entries and none of them does, the subresource `scale` wrote 0: that leaves no owner of the field
+    (seen with Kubernetes 1.35, since a Scale of 0 replicas omits it).
+    """
+    entries = items(mapping(obj, "metadata"), "managedFields")
+    owners = [entry for entry in entries if "f:replicas" in at(entry, "fieldsV1", "f:spec")]
+    if not owners:
+        return Edit("", "", "scale") if entries else None
+    entry = max(owners, key=lambda e: text(e, "time"))
+    return Edit(text(entry, "manager"), text(entry, "time"), text(entry, "subresource"))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Snapshot:
     revisions: tuple[Revision, ...] | None = None
     stray_slices: tuple[EndpointSlice, ...] | None = None
     last_words: tuple[LastWords, ...] = ()
-    creation_events: tuple[Event, ...] = ()
+    maker_events: tuple[Event, ...] = ()
     pod_events: tuple[Event, ...] = ()
     other_services: tuple[Service, ...] | None = None
     elsewhere: tuple[Service, ...] | None = None

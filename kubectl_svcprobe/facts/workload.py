@@ -51,6 +51,7 @@ class Container:
     has_readiness_probe: bool = False
     readiness: ReadinessProbe | None = None
     memory_limit: str = ""
+    requests: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Reference, ...] = ()
 
     @classmethod
@@ -68,6 +69,7 @@ class Container:
             has_readiness_probe=bool(mapping(obj, "readinessProbe")),
             readiness=ReadinessProbe.from_json(mapping(obj, "readinessProbe")),
             memory_limit=text(at(obj, "resources", "limits"), "memory"),
+            requests=strings(at(obj, "resources"), "requests"),
             needs=Reference.all_of(obj),
         )
 
@@ -131,6 +133,7 @@ class Pod:
     is_host_network: bool = False
     containers: tuple[Container, ...] = ()
     sidecars: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
     statuses: tuple[ContainerStatus, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     readiness_gates: tuple[str, ...] = ()
@@ -207,6 +210,7 @@ class Pod:
             sidecars=tuple(
                 Container.from_json(c) for c in items(spec, "initContainers") if text(c, "restartPolicy") == "Always"
             ),
+            init_containers=tuple(Container.from_json(c) for c in items(spec, "initContainers")),
             statuses=(*init_statuses, *(ContainerStatus.from_json(s) for s in items(status, "containerStatuses"))),
             conditions=Condition.all_of(obj),
             readiness_gates=tuple(text(gate, "conditionType") for gate in items(spec, "readinessGates")),
@@ -226,7 +230,7 @@ class Workload:
     ready_replicas: int = 0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     match_labels: Mapping[str, str] = field(default_factory=dict)
-    service_account: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
     scaled_by: Edit | None = None
 
     @classmethod
@@ -242,6 +246,6 @@ class Workload:
             ready_replicas=integer(status, "readyReplicas") or integer(status, "numberReady"),
             conditions=Condition.all_of(obj),
             match_labels=strings(mapping(spec, "selector"), "matchLabels"),
-            service_account=text(at(spec, "template", "spec"), "serviceAccountName"),
+            node_selector=strings(at(spec, "template", "spec"), "nodeSelector"),
             scaled_by=last_edit_of_replicas(obj),
         )

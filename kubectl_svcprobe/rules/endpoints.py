@@ -5,99 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts.readiness import why_not_ready
+from kubectl_svcprobe.facts.readiness import Kind, cause_of
 from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.probe.exposure import PathKind
-from kubectl_svcprobe.probe.request import OWN_PROBE
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, READINESS_DOC, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.words import count, gist, labels, listed
+from kubectl_svcprobe.rules.unready import (
+    HENCE,
+    STARTING,
+    cause_now,
+    colliding_line,
+    down_by,
+    last_words,
+    reasons,
+    running,
+)
+from kubectl_svcprobe.rules.way_back import fixes, patched, rollout_evidence
+from kubectl_svcprobe.words import count, gist, listed
 
-#: Seconds for which a new pod may be not ready, or a ready one not listed, without a word.
-STARTING = 60.0
+#: Seconds for which a ready pod may be not listed, without a word.
 SLICE_LAG = 30.0
 
 
-def _reasons(ev: Evidence, pods: list[Pod]) -> list[str]:
-    """Why pods are not ready, pods with the same reason together."""
-    by_reason: dict[str, list[Pod]] = {}
-    for pod in pods:
-        by_reason.setdefault(why_not_ready(pod, ev.snapshot), []).append(pod)
-    return [f"{listed(pod.meta.name for pod in same)}: {reason}" for reason, same in by_reason.items()]
-
-
-def _answers_although_not_ready(ev: Evidence) -> Iterator[str]:
-    """What an application's answers say of its readiness probe; an error at the probe's own path only confirms it."""
-    by_probe = {p.meta.name for p in _running(ev) if "readiness probe" in why_not_ready(p, ev.snapshot).lower()}
-    tried = [r for r in ev.from_pod(PathKind.ENDPOINT) if r.probe.path.subject in by_probe]
-    answering = [r for r in tried if r.outcome.is_good]
-    confirming = [r for r in answering if r.http_status >= 400 and r.probe.request.why == OWN_PROBE]
-    doubting = [r for r in answering if r not in confirming]
-    if confirming:
-        who = listed(dict.fromkeys(r.probe.path.subject for r in confirming))
-        yield f"asked the same way, {who} answered this probe with {confirming[0].http_status} too"
-    if doubting:
-        names = list(dict.fromkeys(r.probe.path.subject for r in doubting))
-        said = "answers at its port although it is" if len(names) == 1 else "answer at their port although they are"
-        yield f"{listed(names)} {said} not ready: suspect the readiness probe before the application"
-
-
-def _running(ev: Evidence) -> list[Pod]:
-    return [pod for pod in ev.snapshot.pods if not pod.is_finished]
-
-
-def _describe(ev: Evidence, pod: Pod) -> str:
-    crashed = any(s.restarts or (s.state == "terminated" and s.exit_code) for s in pod.statuses)
-    if crashed:
-        return ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--previous", "--tail", "20")
-    return ev.kubectl(pod.meta.namespace, "describe", "pod", pod.meta.name)
-
-
-@rule(
-    "SVC301",
-    "no-pod-ready",
-    Severity.ERROR,
-    reads={"Service", "Pod"},
-    explains=("SVC302", "SVC304"),
-    source=READINESS_DOC,
-)
-def no_pod_ready(ev: Evidence) -> Iterator[Match]:
-    """**What.** The selector matches pods, and none of them is ready.
-
-    **Why it matters.** Only ready pods get traffic; with none, connections to the Service are refused. The reason is in
-    the pods: an image that cannot be pulled, a container that crashes, a readiness probe that fails, no node to run on.
-
-    **What else is said.** What each pod gives as its reason, and whether an application answers although its pod is not
-    ready: then the readiness probe itself is the suspect.
-
-    **Known exceptions.** `publishNotReadyAddresses` sends traffic to pods that are not ready. While all pods are being
-    deleted, those that still serve get the traffic. Neither is found.
-    """
-    service = ev.snapshot.service
-    pods = _running(ev)
-    if service is None or not pods or any(pod.is_ready for pod in pods) or service.publish_not_ready_addresses:
-        return
-    if any(ev.snapshot.usable(port) for port in service.ports):
-        return
-    reasons = _reasons(ev, pods)
-    reasons.extend(_answers_although_not_ready(ev))
-    first = gist(reasons[0].split(": ", 1)[1])
-    is_starting = all(0 < ev.age(pod.meta.created) < STARTING / 2 for pod in pods) and "starting" in first
-    yield Match(
-        subject=service.ref,
-        headline=f"{service.name} is down for everyone: "
-        + (
-            f"its only pod is not ready ({first})."
-            if len(pods) == 1
-            else f"none of its {len(pods)} pods is ready ({first})."
-        ),
-        message=f"The selector {labels(service.selector)} matches {count(len(pods), 'pod')}, 0 ready, "
-        f"so nothing is behind {service.name}." + (" They were created less than 30 s ago." if is_starting else ""),
-        evidence=tuple(reasons),
-        fix=(_describe(ev, pods[0]),),
-        brief=f"no pod ready: {first}",
-    )
+def _why(ev: Evidence, unready: list[Pod]) -> Iterator[str]:
+    yield from reasons(ev, unready)
+    yield from last_words(ev, unready)
+    yield from rollout_evidence(ev, unready[0])
 
 
 @rule("SVC302", "some-pods-not-ready", Severity.WARNING, reads={"Service", "Pod"}, source=READINESS_DOC)
@@ -110,7 +43,7 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
     rollout, is only information.
     """
     service = ev.snapshot.service
-    pods = _running(ev)
+    pods = running(ev)
     unready = [pod for pod in pods if not pod.is_ready and not pod.is_terminating]
     if service is None or not unready or not any(pod.is_ready for pod in pods):
         return
@@ -121,9 +54,9 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
         + ("is not ready." if len(unready) == 1 else "are not ready."),
         message=f"{count(len(unready), 'pod')} behind {service.name} "
         + ("is not ready and gets no traffic." if len(unready) == 1 else "are not ready and get no traffic."),
-        evidence=tuple(_reasons(ev, unready)),
-        fix=(_describe(ev, unready[0]),),
-        brief=f"{len(unready)} of {count(len(pods), 'pod')} not ready: {gist(why_not_ready(unready[0], ev.snapshot))}",
+        evidence=tuple(_why(ev, unready)),
+        fix=tuple(fixes(ev, unready[0], cause_of(unready[0], ev.snapshot))),
+        brief=f"{len(unready)} of {count(len(pods), 'pod')} not ready: {gist(cause_of(unready[0], ev.snapshot).clause)}",
         severity=Severity.INFO if is_rollout else None,
     )
 
@@ -149,7 +82,7 @@ def ready_pod_not_in_endpoints(ev: Evidence) -> Iterator[Match]:
     listed_pods = {endpoint.target.name for endpoint in ev.snapshot.all_endpoints() if endpoint.target}
     missing = [
         pod
-        for pod in _running(ev)
+        for pod in running(ev)
         if pod.is_ready
         and pod.ips
         and not pod.is_terminating
@@ -221,3 +154,73 @@ def _node_condition(ev: Evidence, name: str) -> str:
     node = ev.snapshot.node(name)
     ready = node.conditions.get("Ready") if node else None
     return f"{name}: {ready.reason}: {ready.message}, for {in_words(ev.age(ready.since))}" if ready else ""
+
+
+@rule(
+    "SVC314",
+    "readiness-not-noticed",
+    Severity.ERROR,
+    reads={"Service", "Pod"},
+    explains=HENCE,
+    source=DEBUG_SERVICE,
+)
+def readiness_not_noticed(ev: Evidence) -> Iterator[Match]:
+    """**What.** All containers of the pods are ready, no readiness gate is asked for, and the pods are still not marked so.
+
+    **Why it matters.** They get no traffic, although they would serve. It is left over from a node that was lost for a
+    moment, in kubelets of old versions, or the kubelet is behind.
+
+    **Known exceptions.** In the second in which a pod becomes ready this may be seen in passing; so it is never more
+    than likely.
+
+    **How to confirm.** `kubectl get pod NAME -o jsonpath={.status.conditions}` has ContainersReady true and Ready false.
+    """
+    for match in down_by(ev, Kind.UNNOTICED):
+        yield Match(
+            match.subject,
+            match.headline,
+            f"{match.message} The kubelet may be behind, or this is left over from a loss of the node.",
+            match.evidence,
+            match.fix,
+            brief=match.brief,
+            confidence=Confidence.LIKELY,
+        )
+
+
+@rule(
+    "SVC315",
+    "service-variables-collide",
+    Severity.ERROR,
+    reads={"Service", "Pod"},
+    explains=HENCE,
+    source=SERVICE_DOC,
+)
+def service_variables_collide(ev: Evidence) -> Iterator[Match]:
+    """**What.** The container ends with a complaint about something like `tcp://10.96.0.7:80`.
+
+    **Why it matters.** For each Service, Kubernetes sets variables such as `WEB_PORT=tcp://10.96.0.7:80` in every pod of
+    the namespace. An application that reads a variable of that name for its own settings chokes on it as soon as a
+    Service of the same name exists.
+
+    **Known exceptions.** The line is only taken for a sign, so this is never more than likely.
+
+    **How to confirm.** `kubectl exec POD -- env`, while it runs, shows the variables; `enableServiceLinks: false` in the
+    pod template switches them off.
+    """
+    line, found = colliding_line(ev), cause_now(ev)
+    if not line or found is None:
+        return
+    pod, name = found[0], ev.service.name
+    variable = f"{name.upper().replace('-', '_')}_PORT"
+    yield Match(
+        subject=pod.workload,
+        headline=f"{name} is down for everyone: {pod.workload} ends at once, "
+        f"probably since it takes a variable that Kubernetes sets, such as {variable}, for its own.",
+        message=f"Its last line has an address as Kubernetes writes it into variables like {variable}.",
+        evidence=(*reasons(ev, running(ev)), *last_words(ev, running(ev))),
+        fix=(
+            *patched(ev, pod.workload, {"enableServiceLinks": False}),
+            f"this keeps those variables out of the pods of {pod.workload}, and replaces them",
+        ),
+        confidence=Confidence.LIKELY,
+    )

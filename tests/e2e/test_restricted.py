@@ -181,6 +181,17 @@ NEEDED_FOR = {
 }
 
 
+#: What only adds a word to the finding about a Service that is down: its refusal takes nothing else away.
+OPTIONAL = {"replicasets", "horizontalpodautoscalers"}
+
+
+@pytest.mark.parametrize("plural", OPTIONAL)
+def test_what_only_adds_a_word_takes_nothing_else_away(web: Namespace, plural: str) -> None:
+    kubeconfig = make_user(web, [*(p for p in READ if p.plural != plural), *PROBE])
+    answer = svcprobe(web.lab, "typo", "--kubeconfig", str(kubeconfig))
+    assert (answer.code, answer.report.codes, unread(answer.report)) == (1, ["SVC201"], {})
+
+
 @pytest.mark.parametrize("plural", NEEDED_FOR)
 def test_what_may_not_be_read_is_named_and_not_taken_for_empty(web: Namespace, plural: str) -> None:
     kubeconfig = make_user(web, [*(p for p in READ if p.plural != plural), *PROBE])
@@ -222,7 +233,7 @@ def test_a_refusal_is_looked_into_by_who_may_forward_ports(web: Namespace, withh
 
 
 def test_every_published_permission_is_tried_out() -> None:
-    others = {"services", "pods", "namespaces", "pods/log", "pods/portforward"}
+    others = {"services", "pods", "namespaces", "pods/log", "pods/portforward"} | OPTIONAL
     assert set(NEEDED_FOR) | others == {p.plural for p in (*READ, *PROBE)}
 
 

@@ -4,6 +4,7 @@ A folder of `tests/cases` holds
 
     cluster.yaml        the objects; what every cluster has (tests/cases/common.yaml) is there too, and nodes where none is listed
     observations.yaml   what came back; without it nothing was tried, as with `--no-probe --no-from-here`
+    logs.yaml           what containers wrote, by NAMESPACE/POD/CONTAINER
     unread.yaml         kinds that cannot be listed: `forbidden: [Pod]`, `failed: [Node]`
     apis.txt            the API groups that the server knows, if that matters
     target.txt          the Service that is looked at, if it is not shop/web
@@ -140,6 +141,9 @@ class Case:
         cluster = FakeCluster(*common, *items)
         groups = self._text("apis.txt", "").split()
         cluster.raw["/apis"] = {"kind": "APIGroupList", "groups": [{"name": group} for group in groups]}
+        for who, text in (self._document("logs.yaml") or {}).items():
+            namespace, pod, container = who.split("/")
+            cluster.logs[namespace, pod, container] = text.encode()
         for word, kinds in (self._document("unread.yaml") or {}).items():
             for kind in kinds:
                 if word == "forbidden":

@@ -35,12 +35,12 @@ def test_what_a_command_changes(command: str, expected: tuple[str, str]) -> None
     assert changed_by(command) == expected
 
 
-def test_a_keeper_is_named_once_behind_the_first_command_that_changes_what_it_keeps() -> None:
+def test_a_keeper_is_named_once_below_the_commands_that_change_what_it_keeps() -> None:
     known = {WEB: Meta("shop", "web", labels={"argocd.argoproj.io/instance": "shop"})}
     scale, undo = KUBECTL("shop", "scale", "deployment", "web"), KUBECTL("shop", "rollout", "undo", "deployment/web")
     note = owner_note(WEB, known[WEB])
     assert note == "deployment/web is kept by Argo CD application shop, which may undo this: change it there too"
-    assert list(with_owner_notes(["do:", scale, undo], known)) == ["do:", scale, note, undo]
+    assert list(with_owner_notes(["do:", scale, undo], known)) == ["do:", scale, undo, note]
     assert list(with_owner_notes([scale], {WEB: Meta("shop", "web")})) == [scale]
     assert list(with_owner_notes([scale], {})) == [scale]
 

@@ -66,7 +66,7 @@ REASONS = [
     (
         "no node at all",
         unready(node="", conditions={"PodScheduled": UNSCHEDULABLE}),
-        "no node takes it: 0/3 nodes are available.",
+        "no node takes it: 0/3 nodes are available",
     ),
     (
         "no node, and no word",
@@ -89,13 +89,21 @@ REASONS = [
         unready(waiting("ImagePullBackOff", "Back-off pulling image")),
         "container web: ImagePullBackOff: Back-off pulling image",
     ),
-    ("a missing secret", unready(waiting("CreateContainerConfigError")), "container web: CreateContainerConfigError"),
+    (
+        "a missing secret",
+        unready(waiting("CreateContainerConfigError")),
+        "container web cannot be made: CreateContainerConfigError",
+    ),
     ("being made", unready(waiting("ContainerCreating")), "it is still starting"),
     ("waiting for init containers", unready(waiting("PodInitializing")), "it is still starting"),
     ("waiting without a word", unready(waiting("")), "it is still starting"),
     ("no status at all", unready(), "it is still starting"),
-    ("ended", unready(ended(137)), "container web ended with exit code 137"),
-    ("ended well, though it should run", unready(ended(0, "Completed")), "container web ended with exit code 0"),
+    ("ended", unready(ended(137)), "container web ended with exit code 137, killed"),
+    (
+        "ended well, though it should run",
+        unready(ended(0, "Completed")),
+        "container web ended with exit code 0, as if its work were done",
+    ),
     ("killed for want of memory", unready(ended(137, "OOMKilled")), "container web ended: out of memory (OOMKilled)"),
     ("an init container that failed", unready(ended(1, is_init=True)), "init container web ended with exit code 1"),
     (
