@@ -23,10 +23,7 @@ FIRST = {"ResourceQuota", "LimitRange", *CLUSTER_WIDE}
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the command has to say.
-
-    Where several verdicts will do, which one depends on the cluster: then `codes` are all findings, information too.
-    """
+    """What the command has to say; which of several verdicts, depends on the cluster."""
 
     exit: int
     verdicts: tuple[str, ...]
@@ -48,10 +45,6 @@ class Expectation:
             outcomes={kind: tuple(outcomes) for kind, outcomes in said.get("outcomes", {}).items()},
             confidence=said.get("confidence", {}),
         )
-
-    @property
-    def counts_information(self) -> bool:
-        return len(self.verdicts) > 1
 
 
 #: What a repaired Service is expected to be, unless the file says otherwise.
