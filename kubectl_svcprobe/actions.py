@@ -8,7 +8,8 @@ from kubectl_svcprobe import cleanup as leftovers
 from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect, collect_namespace
-from kubectl_svcprobe.inspection import Inspector, now, report, with_port
+from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.inspection import Inspector, now, report
 from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.podspec import manifest
 from kubectl_svcprobe.render import documents, listing, text

@@ -14,6 +14,7 @@ from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
+from kubectl_svcprobe.facts.one_port import with_port
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.interrupts import Interrupts
@@ -240,19 +241,6 @@ def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> Prob
 
 def _read(run: podrun.PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
     return read_log(run.log, {probe.id: probe.request for probe in probes}, is_retry)
-
-
-def with_port(snapshot: Snapshot, port: str) -> Snapshot:
-    """The snapshot of a Service as if it had only this port. Raises UsageError where it has no such one."""
-    if not port or snapshot.service is None:
-        return snapshot
-    service = snapshot.service
-    chosen = tuple(p for p in service.ports if port in (str(p.port), p.name))
-    if not chosen:
-        has = ", ".join(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
-        raise UsageError(f"error: service/{service.name} has no port {port}; it has {has}")
-    # A route that leads to another port of it would seem to lead nowhere.
-    return replace(snapshot, service=replace(service, ports=chosen), routes=())
 
 
 def report(evidence: Evidence, options: Options) -> Report:

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.provider import cloud_of, is_k3s
 from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import listed
+
+#: The annotation that says what Azure's load balancer asks nodes for, where appProtocol makes it ask by HTTP.
+AZURE_PATH = "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path"
 
 #: Seconds for which a load balancer may be without an address before that is worth a warning.
 PROVISIONING = 60.0
@@ -26,6 +30,9 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
 
     **What else is said.** The controller's own events on the Service, which name its trouble; a `loadBalancerClass` that
     nobody may serve.
+
+    **How to confirm.** `kubectl describe service SERVICE` shows the events, if any controller takes notice at all; then
+    that controller's log. `kubectl get services -A` shows whether other Services of this type have an address.
 
     **Known exceptions.** In the first minute it is only information: clouds take their time.
     """
@@ -81,6 +88,10 @@ def _pending_fixes(ev: Evidence, has_warnings: bool) -> Iterator[str]:
     service = ev.service
     if has_warnings:
         yield ev.kubectl(service.namespace, "describe", "service", service.name)
+    elif is_k3s(ev.snapshot.nodes) and not service.load_balancer_class:
+        yield "k3s serves it by pods of its own, which may find their port taken by another Service of this type:"
+        pods = f"svccontroller.k3s.cattle.io/svcname={service.name}"
+        yield ev.kubectl("kube-system", "get", "pods", "-o", "wide", "-l", pods)
     elif ev.snapshot.could_read("Event"):
         yield "install a load balancer controller (for example MetalLB)" + (
             f" that serves {service.load_balancer_class}" if service.load_balancer_class else ""
@@ -99,6 +110,12 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
 
     **Why it matters.** Clients outside of the cluster come this way. Inside the cluster the Service's address is short-cut
     by the Service proxy, so a pod that reaches it proves nothing about the load balancer.
+
+    **What else is said.** Where the nodes are of Azure and the port says HTTP, that the load balancer asks for `/` by itself,
+    and takes out the nodes where that is not answered with 200.
+
+    **How to confirm.** Ask the address from a second machine of another network. The load balancer's own view of its
+    targets, in the cloud's console, tells whether its health checks succeed.
 
     **Known exceptions.** An internal load balancer, source ranges or a firewall may leave out this machine on purpose;
     therefore a warning. In the first minutes a cloud's load balancer has an address before it serves.
@@ -130,8 +147,8 @@ def _load_balancer_evidence(ev: Evidence, port: ServicePort) -> Iterator[str]:
     service = ev.service
     if service.load_balancer_source_ranges:
         yield f"loadBalancerSourceRanges admits only {listed(service.load_balancer_source_ranges)}"
-    for ingress in service.load_balancer_ingress:
-        yield from (f"the controller reports for {ingress.address}: {error}" for error in ingress.errors)
+    if cloud_of(ev.snapshot.nodes) == "Azure" and "http" in port.app_protocol.lower():
+        yield f"appProtocol is {port.app_protocol}, so Azure's load balancer may ask for / and want a 200 ({AZURE_PATH})"
     inside = [r for r in ev.from_pod(PathKind.CLUSTER_IP, port) if r.outcome.is_good]
     if inside:
         yield "inside the cluster its ClusterIP answers"
@@ -147,6 +164,9 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Kubernetes accepts traffic for such an address on every node, but bringing it there is up to the
     administrator: a route or a virtual address has to lead to a node. A pod that gets an answer there proves nothing: its
     own node gives it.
+
+    **How to confirm.** `ip route get ADDRESS` on this machine and on the router in front of the cluster: the way has to end at
+    a node.
 
     **Known exceptions.** This machine may be outside of the network where the address is routed.
     """

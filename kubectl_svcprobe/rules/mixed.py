@@ -118,12 +118,22 @@ def _apple_evidence(ev: Evidence, failed: Sequence[PathResult], results: Sequenc
         yield f"all of them, and no other, are on {name}" + (
             "" if node is None or node.is_ready else ", which is not ready"
         )
+    if near := _near_only(ev):
+        yield f"{near}, so clients near what fails meet it more often than others"
     pods = _pods_of(ev, failed)
     declared = sorted({port.number for pod in pods for container in pod.containers for port in container.ports})
     if declared and failed[0].probe.path.port not in declared:
         yield f"their containers declare port {listed(map(str, declared))}, not {failed[0].probe.path.port}"
     if pods and not any(container.has_readiness_probe for pod in pods for container in pod.containers):
         yield "no readiness probe, so they get traffic whether they answer or not"
+
+
+def _near_only(ev: Evidence) -> str:
+    """What makes traffic stay near its client, if anything does."""
+    if ev.service.traffic_distribution:
+        return f"trafficDistribution is {ev.service.traffic_distribution}"
+    mode = "service.kubernetes.io/topology-mode"
+    return f"{mode} is {ev.service.meta.annotations[mode]}" if mode in ev.service.meta.annotations else ""
 
 
 def _apple_fixes(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.readiness import why_not_ready
-from kubectl_svcprobe.probe.exposure import PathKind
-from kubectl_svcprobe.probe.observe import Outcome, name_servers, search_domains
+from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind
+from kubectl_svcprobe.probe.observe import Outcome, cluster_domain, name_servers, search_domains
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import DNS_DOC, Match, rule
@@ -240,15 +240,17 @@ def name_leads_elsewhere(ev: Evidence) -> Iterator[Match]:
         return
     name, address = strange[0]
     domains = search_domains(ev.resolv_conf)
+    whole = f"{service.name}.{service.namespace}.svc.{cluster_domain(ev.resolv_conf) or DEFAULT_DOMAIN}"
+    is_short = whole not in {host for host, _ in strange}
     yield Match(
         subject=service.ref,
-        headline=f"{name} leads to {address}, which is not {service.name}.",
+        headline=f"The name {name} leads to {address}, which is not {service.name}.",
         message=f"In a pod of {ev.snapshot.namespace}, {listed(dict.fromkeys(n for n, _ in strange))} resolves to {address}; "
         f"{service.name} is at {listed(service.cluster_ips) or 'the addresses of its endpoints'}.",
         evidence=(f"search list {' '.join(domains)}",) if domains else (),
         fix=(
             "what the DNS is told to rewrite:",
             ev.kubectl("kube-system", "get", "configmap", "coredns", "-o", "yaml"),
-            f"until then, clients that use {service.name}.{service.namespace}.svc.cluster.local. (with the dot) may be right",
+            *((f"until then, clients that ask for {whole}. (with the dot) may be right",) if is_short else ()),
         ),
     )

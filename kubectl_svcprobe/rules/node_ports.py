@@ -42,6 +42,9 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Such a node drops what arrives at the node port, without an answer: the client times out. That is
     what `Local` means; it keeps the client's address.
 
+    **How to confirm.** From outside of the cluster, `curl NODE:NODEPORT` for a node with a pod of the Service and for one
+    without: only the first answers. A pod of the cluster is no such client.
+
     **Known exceptions.** A load balancer that asks the health check node port leaves such nodes out, so for type
     LoadBalancer this is information only. A request from a node's own pods is treated as if the policy were `Cluster`.
     """
@@ -170,6 +173,9 @@ def node_port_unreachable_from_here(ev: Evidence) -> Iterator[Match]:
     """**What.** From this machine, some node's port answers and another's does not.
 
     **Why it matters.** This machine has a way to the nodes, so the silence of one of them is worth a look.
+
+    **How to confirm.** `curl NODE:NODEPORT` from here for each node, and once more from a second machine of the same network:
+    what fails for both lies with the node.
 
     **Known exceptions.** Where no node at all can be reached from here, nothing is said: clouds do not let node addresses
     be reached from outside. Traffic policy `Local` (SVC510) and nodes that are not ready are accounted for.

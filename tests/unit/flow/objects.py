@@ -107,7 +107,7 @@ class Kubelet:
         container = created["spec"]["containers"][0]
         self.cluster.logs[metadata["namespace"], metadata["name"], "probe"] = self.log(container["command"])
         for status in self.states if self.states is not None else [ended()]:
-            scheduled = {**created, "spec": {**created["spec"], "nodeName": "node-2"}, "status": status}
+            scheduled = {**created, "spec": {**created["spec"], "nodeName": wanted_node(created)}, "status": status}
             self.cluster.update(scheduled)
 
     def log(self, command: list[str]) -> bytes:
@@ -118,6 +118,14 @@ class Kubelet:
                 url = command[command.index("--url", index) + 1]
                 lines.append(f"svcprobe:{mark.group(1)} {json.dumps({'url': url, **self.answer(url)})}\n")
         return "".join(lines).encode()
+
+
+def wanted_node(created: Object) -> str:
+    """Where the scheduler puts a pod: on the node that it requires, else on node-2."""
+    affinity = created["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
+    fields = [field for term in required for field in term["matchFields"] if field["operator"] == "In"]
+    return str(fields[0]["values"][0]) if fields else "node-2"
 
 
 def ended(exit_code: int = 0, **more: Any) -> Object:

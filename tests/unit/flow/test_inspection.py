@@ -117,6 +117,67 @@ def test_an_early_failure_that_the_settled_pod_does_not_see_is_no_fault() -> Non
     assert (report.verdict, codes(report)) == (Verdict.OK, ["SVC732"])
 
 
+def one_node_fails(cluster: FakeCluster, pods_that_fail: int = 2) -> o.Kubelet:
+    """The ClusterIP refuses the first pods, and answers the next ones."""
+    kubelet = o.Kubelet(cluster)
+    kubelet.answer = lambda url: (
+        o.refused if "10.96.0.7" in url and len(kubelet.pods) <= pods_that_fail else o.answered
+    )(url)
+    return kubelet
+
+
+def test_what_a_node_may_be_the_reason_of_is_asked_from_another_one() -> None:
+    cluster = FakeCluster(*o.healthy(), o.node("node-2"))
+    kubelet = one_node_fails(cluster)
+    report, notes = inspect(cluster)
+    assert (codes(report), notes) == (["SVC701"], [])
+    assert [o.wanted_node(pod) for pod in kubelet.pods] == ["node-2", "node-2", "node-1"]
+    assert report.probe is not None
+    assert report.probe.other_node == "node-1"
+    assert "node-2 only" in report.summary
+    found = {(path.vantage, path.outcome) for path in report.paths if path.kind == "ClusterIP"}
+    assert found == {("probe pod", "refused"), ("another node", "answered")}
+    assert probe_pods(cluster) == []
+
+
+def test_kube_proxy_is_asked_how_it_is_on_both_nodes_and_that_is_no_path() -> None:
+    cluster = FakeCluster(*o.healthy(), o.node("node-2"))
+    kubelet = one_node_fails(cluster)
+    report, _ = inspect(cluster)
+    asked = [word for word in kubelet.pods[-1]["spec"]["containers"][0]["command"] if ":10256/healthz" in word]
+    assert asked
+    assert "ProxyHealth" not in {path.kind for path in report.paths}
+
+
+def test_one_pod_is_one_pod_and_waits_first() -> None:
+    cluster = FakeCluster(*o.healthy(), o.node("node-2"))
+    kubelet = one_node_fails(cluster)
+    report, _ = inspect(cluster, one_pod=True)
+    (only,) = kubelet.pods
+    assert only["spec"]["initContainers"][0]["name"] == "settle"
+    assert codes(report) == ["SVC701"]
+    assert report.probe is not None
+    assert report.probe.other_node == ""
+
+
+def test_a_pod_that_may_not_run_on_the_other_node_is_noted_and_changes_no_verdict() -> None:
+    cluster = FakeCluster(*o.healthy(), o.node("node-2"))
+    kubelet = one_node_fails(cluster)
+    run = cluster.on_create
+    assert run is not None
+
+    def refuse_the_third(created: o.Object) -> None:
+        run(created)
+        if len(kubelet.pods) == 2:
+            cluster.forbid(r.PODS, "create")
+
+    cluster.on_create = refuse_the_third
+    report, notes = inspect(cluster)
+    assert codes(report) == ["SVC701"]
+    assert len(notes) == 1
+    assert "could not be asked from node-1" in notes[0]
+
+
 def test_no_pod_runs_where_nothing_is_behind_the_service() -> None:
     cluster = FakeCluster(o.service(), o.node())
     kubelet = o.Kubelet(cluster)

@@ -1,0 +1,47 @@
+"""A Service cut down to one port, and words that are none of its ports."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubectl_svcprobe.errors import UsageError
+from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
+from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.facts.route import Route
+from kubectl_svcprobe.facts.snapshot import Snapshot
+
+SERVICE = Service(
+    Meta("shop", "web"),
+    ports=(ServicePort(80, 8080, "http", node_port=30080), ServicePort(443, "tls", "https", index=1)),
+)
+SNAPSHOT = Snapshot(
+    "shop", "web", "2026-01-10T12:00:00Z", service=SERVICE, routes=(Route("Ingress", Meta("shop", "edge")),)
+)
+
+
+def message(word: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        with_port(SNAPSHOT, word)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["443", "https"])
+def test_a_port_by_number_or_name(word: str) -> None:
+    cut = with_port(SNAPSHOT, word)
+    assert cut.service is not None
+    assert [port.port for port in cut.service.ports] == [443]
+    assert cut.routes == ()
+
+
+def test_no_port_asked_for_changes_nothing() -> None:
+    assert with_port(SNAPSHOT, "") is SNAPSHOT
+
+
+def test_a_word_that_is_no_port_names_those_there_are() -> None:
+    assert message("9090") == "error: service/web has no port 9090; it has http (80), https (443)"
+
+
+def test_the_port_of_the_pods_and_the_node_port_are_known_as_such() -> None:
+    assert message("8080").endswith("(8080 is the port of its pods, which 80 leads to)")
+    assert message("tls").endswith("(tls is the port of its pods, which 443 leads to)")
+    assert message("30080").endswith("(30080 is a node port, which clients of the nodes use; in the cluster it is 80)")
