@@ -9,6 +9,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import Meta, ObjectRef
 from kubectl_svcprobe.ownership import with_owner_notes
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, Rule
@@ -147,6 +148,8 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         return (
             f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
         )
+    if not good and findings and any(r.outcome is Outcome.TLS_FAILED for r in evidence.results):
+        return findings[0].headline
     if not good:
         return f"{name} looks right: {count(ready, 'endpoint')} ready. Nothing was tried."
     untried = [port for port in service.ports if port.protocol != "TCP"]

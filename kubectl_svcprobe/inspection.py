@@ -20,6 +20,7 @@ from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
 from kubectl_svcprobe.probe.closer import Closer, other_probes, questions
+from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
@@ -36,10 +37,13 @@ from kubectl_svcprobe.probe.podspec import (
     Timing,
     manifest,
 )
-from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
+from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import ProbeFacts, Report, Skipped
 from kubectl_svcprobe.rules import RULES
 from kubectl_svcprobe.words import listed
+
+#: Why there is no result, where there was no pod.
+DID_NOT_RUN = "the probe pod did not run"
 
 
 @dataclass(frozen=True)
@@ -141,15 +145,16 @@ class Inspector:
         options = self.pod_options(snapshot, plan)
         run = self._run_where_taken_up(probes, options)
         observations, resolv_conf = _read(run, probes)
-        results = join(probes, observations, "the probe pod did not run" if run.problem else "")
+        results = within_families(join(probes, observations, DID_NOT_RUN if run.problem else ""), run.ips)
         again = () if run.problem or plan.settle else _to_ask_again(snapshot, results)
         inside = ForwardRun(self.cluster, snapshot.namespace, questions(snapshot, results))
         try:
             others = other_probes(snapshot, results, len(plan.probes)) if again else ()
-            if again:
-                observations += self._ask_again((*again, *others), options, run)
-                results = join(probes, observations)
-            closer = Closer(inside.found(), join(others, observations))
+            dialects = dialect_probes(results, len(plan.probes) + len(others))
+            if second := (*again, *others, *dialects):
+                observations += self._ask_again(second, replace(options, settle=options.settle or bool(again)), run)
+                results = within_families(join(probes, observations), run.ips)
+            closer = Closer(inside.found(), join(others, observations), join(dialects, observations))
         finally:
             inside.close()
         elsewhere, other_node = self._look_elsewhere(snapshot, results, options, run)
@@ -196,10 +201,11 @@ class Inspector:
         return self._run_pod(probes, replace(options, name=new_pod_name(), avoided_node=run.node))
 
     def _ask_again(self, probes: tuple[Probe, ...], options: PodOptions, first: podrun.PodRun) -> list[Observation]:
-        """What a pod sees that has been up for some seconds, on the same node if it can be."""
-        self.say(f"asking again what failed, from a pod that waits {SETTLE_SECONDS} s first")
-        settled = replace(options, name=new_pod_name(), settle=True, avoided_node="", preferred_nodes=(first.node,))
-        second = self._run_pod(probes, settled)
+        """What another pod sees, on the same node if it can be."""
+        waiting = f", which waits {SETTLE_SECONDS} s first" if options.settle else ""
+        self.say(f"asking again what failed, from a second pod{waiting}")
+        again = replace(options, name=new_pod_name(), avoided_node="", preferred_nodes=(first.node,))
+        second = self._run_pod(probes, again)
         if second.problem:
             self.note(f"what failed could not be asked again: {second.problem}")
         first.leftover = first.leftover or second.leftover

@@ -46,14 +46,24 @@ class Inside:
 
 @dataclass(frozen=True)
 class Closer:
-    """What the closer look came to; `others` are results on ports that the Service does not lead to."""
+    """What the closer look came to; `others` are results on ports that the Service does not lead to.
+
+    `dialects` are those of one endpoint that was asked in other ways, since it gave no answer.
+    """
 
     inside: tuple[Inside, ...] = ()
     others: tuple[PathResult, ...] = ()
+    dialects: tuple[PathResult, ...] = ()
 
     def answering(self, port: ServicePort) -> tuple[PathResult, ...]:
         """The other ports that the probe pod could connect to, asked because this one refuses."""
         return tuple(r for r in self.others if r.probe.path.service_port == port and r.outcome.reached)
+
+    def understands(self, port: ServicePort) -> tuple[PathResult, ...]:
+        """The other ways of speaking in which this port gave an answer; a 400 is none: "I do not understand"."""
+        of_port = (r for r in self.dialects if r.probe.path.service_port == port)
+        answers = (Outcome.ANSWERED, Outcome.HTTP_ERROR)
+        return tuple(r for r in of_port if r.outcome in answers and r.http_status != 400)
 
 
 def refusing(results: Sequence[PathResult]) -> tuple[PathResult, ...]:

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from math import ceil
 
-from kubectl_svcprobe.probe.observe import Observation, Outcome
+from kubectl_svcprobe.probe.observe import Observation, Outcome, printable
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
 
@@ -54,23 +54,29 @@ def try_once(probe: Probe, attempt: int, timing: Timing) -> Observation:
     """One request, never an exception: what fails is an outcome."""
     say = _http if probe.request.is_http else _connect
     started = time.monotonic()
-    outcome, status, detail = say(probe, timing)
+    outcome, status, detail, server = say(probe, timing)
     return Observation(
-        probe.id, attempt, outcome, http_status=status, seconds=time.monotonic() - started, detail=detail
+        probe.id,
+        attempt,
+        outcome,
+        http_status=status,
+        seconds=time.monotonic() - started,
+        detail=detail,
+        server=server,
     )
 
 
-def _connect(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
+def _connect(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
     """A TCP connection in silence."""
     try:
         with socket.create_connection((probe.path.host, probe.path.port), timeout=timing.connect):
-            return Outcome.CONNECTED, 0, ""
+            return Outcome.CONNECTED, 0, "", ""
     except OSError as error:
         outcome, detail = classify(error)
-        return outcome, 0, detail
+        return outcome, 0, detail, ""
 
 
-def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
+def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
     import requests
     import urllib3
 
@@ -95,10 +101,11 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str]:
                 verify=False,
             ) as response:
                 status = response.status_code
+                server = printable(response.headers.get("server") or "")
         except requests.RequestException as error:
             outcome, detail = classify(error)
-            return outcome, 0, detail
-    return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), status, ""
+            return outcome, 0, detail, ""
+    return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), status, "", server
 
 
 #: The innermost cause decides; the order is from the particular to the general.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -51,7 +51,12 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True)
 class Observation:
-    """One transfer. Times are seconds; `connect_seconds` is 0 where no connection stood. `is_retry`: from a settled pod."""
+    """One transfer. Times are seconds; `connect_seconds` is 0 where no connection stood. `is_retry`: from a settled pod.
+
+    `server` is what the answer says that it was made by, `proxy_error` what Linkerd's proxy says went wrong.
+    `is_tls_hint` marks an answer in plain text that Go's TLS servers give, `is_silent` a connection that stood until its
+    time was over.
+    """
 
     probe_id: int
     attempt: int
@@ -63,24 +68,45 @@ class Observation:
     remote_ip: str = ""
     detail: str = ""
     is_retry: bool = False
+    server: str = ""
+    proxy_error: str = ""
+    is_tls_hint: bool = False
+    is_silent: bool = False
 
 
 #: Before each transfer's JSON in the log, with the probe's number and the attempt's.
-MARK = re.compile(rb"^svcprobe:(\d+):(\d+) (\{.*\})\s*$")
+MARK = re.compile(rb"svcprobe:(\d+):(\d+) (\{.*\})\s*")
+
+#: After it: the headers that proxies give themselves away by, where this curl can write them.
+SERVER_MARK = re.compile(rb"server:(\d+):(\d+) (.*)")
 
 
 def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False) -> tuple[list[Observation], str]:
     """The observations in a probe container's log, and all other text in it (resolv.conf, curl's complaints)."""
     observations: list[Observation] = []
     other: list[str] = []
-    for line in log.splitlines():
-        if (found := MARK.match(line)) and (transfer := _load(found.group(3))) is not None:
+    servers: dict[tuple[int, int], tuple[str, str]] = {}
+    # Not `splitlines`: a header may hold a carriage return, and so begin a line of its own there.
+    for line in log.removesuffix(b"\n").split(b"\n"):
+        if (found := MARK.fullmatch(line)) and (transfer := _load(found.group(3))) is not None:
             number, attempt = int(found.group(1)), int(found.group(2))
             if number in requests:
                 observations.append(decode(number, attempt, transfer, requests[number], is_retry))
+        elif found := SERVER_MARK.match(line):
+            server, _, error = found.group(3).decode("ascii", "replace").partition("\t")
+            servers[int(found.group(1)), int(found.group(2))] = printable(server), printable(error)
         else:
             other.append(line.decode("utf-8", "replace"))
+    for index, seen in enumerate(observations):
+        server, error = servers.get((seen.probe_id, seen.attempt), ("", ""))
+        observations[index] = replace(seen, server=server, proxy_error=error)
     return observations, "\n".join(other)
+
+
+def printable(header: str) -> str:
+    """A header's value as it may be shown; nothing where an old curl has written its own option."""
+    text = re.sub(r"[^ -~]+", " ", header)[:80].strip()
+    return "" if text.startswith("%header") else text
 
 
 def _load(text: bytes) -> dict[str, Any] | None:
@@ -108,6 +134,8 @@ def decode(
         lookup_seconds=_float(transfer, "time_namelookup"),
         remote_ip=str(transfer.get("remote_ip") or ""),
         detail=detail,
+        is_tls_hint=_is_tls_hint(transfer, request),
+        is_silent=outcome is Outcome.NO_ANSWER and _int(transfer, "exitcode") == _TIME_OVER,
         is_retry=is_retry,
     )
 
@@ -140,6 +168,19 @@ _AFTER_CONNECT = {
 _REFUSAL_IS_FASTER_THAN = 0.9
 
 
+_TIME_OVER = 28
+
+#: What TLS servers complain of when a client shows no certificate (RFC 8446, section 6.2): by 1.3 after the handshake.
+WANTS_CERTIFICATE = "it wants a client certificate"
+_ALERT = re.compile(r"alert.*certificate|certificate required", re.IGNORECASE)
+
+
+def _is_tls_hint(transfer: Mapping[str, Any], request: Request) -> bool:
+    """Whether this is the bare 400 of HTTP/1.0 that Go's TLS servers answer plain HTTP with (net/http, server.go)."""
+    is_bare = str(transfer.get("http_version")) in ("1", "1.0") and transfer.get("num_headers") == 0
+    return request.scheme == "http" and _int(transfer, "http_code") == 400 and is_bare
+
+
 def _outcome(transfer: Mapping[str, Any], request: Request) -> tuple[Outcome, str]:
     code, status = _int(transfer, "exitcode"), _int(transfer, "http_code")
     connected = _int(transfer, "num_connects") > 0
@@ -148,6 +189,11 @@ def _outcome(transfer: Mapping[str, Any], request: Request) -> tuple[Outcome, st
         return Outcome.CONNECTED, ""
     if request.is_http and status:
         return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), ""
+    if connected and request.scheme == "https" and code in (35, 55, 56) and _ALERT.search(message):
+        return Outcome.TLS_FAILED, f"{WANTS_CERTIFICATE} ({message})"
+    if connected and request.scheme == "https" and code in (55, 56) and _float(transfer, "time_appconnect") > 0:
+        # The same alert, where the server's end of the connection was faster than it.
+        return Outcome.TLS_FAILED, "reset right after the TLS handshake"
     if connected and code in _AFTER_CONNECT:
         outcome, detail = _AFTER_CONNECT[code]
         return outcome, f"{detail} ({message})" if outcome is Outcome.TLS_FAILED and message else detail

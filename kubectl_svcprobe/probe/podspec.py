@@ -32,7 +32,7 @@ KEEP_ANNOTATION = "svcprobe.io/keep"
 QUANTITIES = {"cpu": "250m", "memory": "64Mi", "ephemeral-storage": "16Mi"}
 
 #: How long a transfer may take that is only asked on the side.
-ASIDE_SECONDS = 1.0
+ASIDE_SECONDS = 1.5
 
 MAX_PARALLEL = 300
 MAX_PREFERRED = 10
@@ -169,7 +169,7 @@ def curl_arguments(probes: tuple[Probe, ...], timing: Timing) -> list[str]:
 def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     """One transfer's own options. Nothing from the cluster is an option here: it is in the URL or in the value of `-H`."""
     request = probe.request
-    yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", f"\nsvcprobe:{probe.id}:{attempt} %{{json}}\n")
+    yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", _written(probe.id, attempt))
     limit = timing.transfer if request.is_http else timing.silent
     limit = min(limit, ASIDE_SECONDS) if probe.is_aside else limit
     yield from ("--connect-timeout", f"{timing.connect:g}", "-m", f"{limit:g}")
@@ -180,9 +180,23 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
             yield from ("-H", f"Host: {request.host}")
     if request.scheme == "https":
         yield "-k"
+    if probe.is_aside and request.scheme in ("http", "https"):
+        # Or it would go by the connection of another transfer to the same port that speaks HTTP/2.
+        yield "--http1.1"
+    if request.is_proxied:
+        yield "--haproxy-protocol"
     if request.scheme == "h2c":
         yield "--http2-prior-knowledge"
     yield from ("--url", request.url(probe.path.host, probe.path.port))
+
+
+def _written(number: int, attempt: int) -> str:
+    """What curl writes after a transfer: its JSON, and two headers by which proxies give themselves away.
+
+    curl before 7.84 knows no `%header{}`, and writes the word itself.
+    """
+    mark = f"{number}:{attempt}"
+    return f"\nsvcprobe:{mark} %{{json}}\nserver:{mark} %header{{server}}\t%header{{l5d-proxy-error}}\n"
 
 
 def is_ours(pod: Mapping[str, Any]) -> bool:

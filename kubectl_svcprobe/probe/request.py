@@ -14,12 +14,16 @@ from kubectl_svcprobe.facts.workload import HttpGet, Pod
 
 @dataclass(frozen=True)
 class Request:
-    """`scheme` is http, https, h2c or tcp; `path` and `host` (the Host header, may be empty) are for HTTP; `why` is the sign."""
+    """`scheme` is http, https, h2c or tcp; `path` and `host` (the Host header, may be empty) are for HTTP; `why` is the sign.
+
+    `is_proxied` puts a line of the PROXY protocol in front, as some load balancers do.
+    """
 
     scheme: str
     path: str = "/"
     host: str = ""
     why: str = ""
+    is_proxied: bool = False
 
     @property
     def is_http(self) -> bool:
@@ -38,7 +42,9 @@ class Request:
         """In words: `GET /healthz`, `HTTPS GET /`, `TCP connect`."""
         if not self.is_http:
             return "TCP connect"
-        return f"GET {self.path}" if self.scheme == "http" else f"{self.scheme.upper()} GET {self.path}"
+        words = ["PROXY"] if self.is_proxied else []
+        words += [self.scheme.upper()] if self.scheme != "http" else []
+        return " ".join([*words, "GET", self.path])
 
 
 #: Why a request is the one that the kubelet makes itself.

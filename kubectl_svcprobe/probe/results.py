@@ -99,6 +99,25 @@ def to_confirm(results: Iterable[PathResult], is_expected: Callable[[PathResult]
     return tuple(r.probe for r in (*failed, *controls)) if failed else ()
 
 
+def within_families(results: Iterable[PathResult], ips: Sequence[str]) -> tuple[PathResult, ...]:
+    """What a pod with these addresses met; at an address of a family that it does not have, nothing was tried.
+
+    curl reports the missing route as it does a refusal.
+    """
+    families = {":" in ip for ip in ips}
+    return tuple(_untried(r) if families and not _family(r.probe.path.host) & families else r for r in results)
+
+
+def _family(host: str) -> set[bool]:
+    """Whether an address is one of IPv6; a name may be of either family."""
+    return {True} if ":" in host else {False} if host.replace(".", "").isdigit() else {True, False}
+
+
+def _untried(result: PathResult) -> PathResult:
+    family = "IPv6" if ":" in result.probe.path.host else "IPv4"
+    return PathResult(result.probe, (), Outcome.NOT_RUN, f"the probe pod has no {family} address")
+
+
 def with_true_names(results: Iterable[PathResult], domain: str) -> tuple[PathResult, ...]:
     """Only the full name that this cluster has: `svc.cluster.local`, unless its resolv.conf says otherwise."""
     keep = f".svc.{DEFAULT_DOMAIN}" if domain in ("", DEFAULT_DOMAIN) else ".svc"

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.foretold import unread_policies
-from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, SERVICE_DOC, Match, rule
-from kubectl_svcprobe.words import listed, mapping
+from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, Match, rule
+from kubectl_svcprobe.words import listed
 
 #: Everything beyond the endpoints, which cannot be better than they are.
 BEYOND = ("SVC701", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732")
@@ -51,17 +52,24 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
     """**What.** Every endpoint accepts the connection, and then says nothing, or closes or resets it.
 
     **Why it matters.** The whole way is open: it is the application. It hangs, is overloaded, or speaks something else than
-    was asked (TLS, the PROXY protocol, a mesh's mutual TLS).
+    was asked.
+
+    **How it is known.** Where the connection was closed or reset, the same endpoint was asked in other ways too: in plain
+    text or by TLS, by HTTP/2 from the first byte, with a line of the PROXY protocol in front. If it had understood one of
+    them, that would be the finding (SVC706, SVC707, SVC709).
 
     **Known exceptions.** A page that takes longer than `--timeout`. A port that is no web server: `--path` or its name
     made this tool ask by HTTP.
+
+    **How to confirm.** `kubectl port-forward pod/POD :PORT`, and `curl -v` at the port that it prints. If it is as silent
+    there, it is the application; if it answers there, something between the probe pod and the application takes the request.
     """
     service = ev.snapshot.service
     if service is None:
         return
     for port in service.ports:
         results = _all_fail_with(ev, port, {Outcome.NO_ANSWER, Outcome.RESET})
-        if not results:
+        if not results or ev.closer.understands(port):
             continue
         outcome = Counter(r.outcome for r in results).most_common(1)[0][0]
         first = results[0]
@@ -72,18 +80,29 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
             port=port.port,
             headline=f"{ev.part(port)} accepts connections but does not answer: the network is fine, its application is not.",
             message=f"{_every(results, 'endpoint')} {VERBS[outcome]} ({first.probe.request} on port {first.probe.path.port}).",
-            evidence=tuple(
-                filter(
-                    None,
-                    dict.fromkeys(
-                        [*(r.detail for r in results), f"asked this way because of {first.probe.request.why}"]
-                    ),
-                )
-            ),
-            fix=(ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20"),)
-            if pod
-            else (f"look at the application at {first.probe.path.target}",),
+            evidence=tuple(_silence_evidence(ev, port, results)),
+            fix=tuple(_silence_fixes(ev, results, pod)),
         )
+
+
+def _silence_evidence(ev: Evidence, port: ServicePort, results: Sequence[PathResult]) -> Iterator[str]:
+    yield from dict.fromkeys(r.detail for r in results if r.detail)
+    yield f"asked this way because of {results[0].probe.request.why}"
+    if others := [r for r in ev.closer.dialects if r.probe.path.service_port == port]:
+        yield f"no answer to {listed((str(r.probe.request) for r in others), 4)} either"
+
+
+def _silence_fixes(ev: Evidence, results: Sequence[PathResult], pod: Pod | None) -> Iterator[str]:
+    service = ev.service
+    if pod:
+        yield ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "--all-containers", "--tail", "20")
+    else:
+        yield f"look at the application at {results[0].probe.path.target}"
+    if any(o.is_silent for r in results for o in r.observations):
+        yield "if it only takes its time, this waits longer:"
+        yield ev.kubectl.svcprobe(service.namespace, service.name, "--timeout", "30s")
+        yield "if another path answers sooner:"
+        yield ev.kubectl.svcprobe(service.namespace, service.name, "--path", "/healthz")
 
 
 def _every(results: Sequence[PathResult], noun: str) -> str:
@@ -187,29 +206,3 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
             if pod
             else (),
         )
-
-
-@rule("SVC705", "tls-handshake-fails", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
-def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
-    """**What.** A connection stands, but the TLS handshake fails.
-
-    **Why it matters.** The way is open. The port speaks plain HTTP although its name or number says TLS, or the server
-    requires a client certificate.
-
-    **Known exceptions.** A server that requires client certificates refuses this tool by design.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        results = [r for r in ev.offered_endpoints(port) if r.outcome is Outcome.TLS_FAILED]
-        if results:
-            yield Match(
-                subject=service.ref,
-                port=port.port,
-                headline=f"{ev.part(port)} accepts connections, but fails the TLS handshake "
-                f"on port {results[0].probe.path.port}.",
-                message=f"{_every(results, 'endpoint')} {VERBS[Outcome.TLS_FAILED]}.",
-                evidence=(results[0].detail, f"TLS was tried because of {results[0].probe.request.why}"),
-                fix=(f"if {mapping(port)} speaks plain HTTP, say so with appProtocol: http or a port name of http",),
-            )

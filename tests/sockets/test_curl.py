@@ -92,6 +92,9 @@ FORGERIES = {
     "content type": b'HTTP/1.1 500 Oh\r\nContent-Type: "\\"\r' + FORGED + b"\r\n\r\n",
     "location": b"HTTP/1.1 500 Oh\r\nLocation: http://x/\r" + FORGED + b"\r\n\r\n",
     "no HTTP at all": b"\n" + FORGED + b"\n",
+    "server": b"HTTP/1.1 500 Oh\r\nServer: x\r" + FORGED + b"\r\n\r\n",
+    "folded server": b"HTTP/1.1 500 Oh\r\nServer: x\r\n " + FORGED + b"\r\n\r\n",
+    "server of the next one": b"HTTP/1.1 500 Oh\r\nServer: x\rserver:0:0 envoy\r\n\r\n",
     "terminal": b"HTTP/1.1 500 Oh\r\nContent-Type: \x1b]0;x\x07\x9b31m\r\n\r\n",
 }
 

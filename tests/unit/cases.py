@@ -12,7 +12,8 @@ A folder of `tests/cases` holds
 
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
-port-forward finds open, by pod, or why none can be made; all others are closed.
+port-forward finds open, by pod, or why none can be made; all others are closed. `asked` restricts a path to ways of
+speaking (http, https, h2c, tcp, proxied); curl's fields may have `server` and `l5d-proxy-error` too, the headers.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.inspection import Options, report
 from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, other_probes, questions
+from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.podspec import LABELS
-from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
+from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import Finding, ProbeFacts, Report
 from tests.fake_cluster import KNOWN, FakeCluster
 
@@ -114,6 +116,8 @@ class Case:
         resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
         asking = (Vantage.POD, Vantage.HERE)
         results = tuple(r for vantage in asking for r in _results(snapshot, plan, vantage, story))
+        ips = _ips(story)
+        results = tuple(r if r.probe.vantage is Vantage.HERE else within_families([r], ips)[0] for r in results)
         closer = _closer(snapshot, plan, results, story)
         probe = _probe(plan, results, story)
         from_there: tuple[PathResult, ...] = ()
@@ -186,6 +190,10 @@ def _report(case: Case) -> Report:
     return report(case.evidence(), Options())
 
 
+def _ips(story: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(story.get("ips", ["10.244.1.77", "fd00:244::77"]))
+
+
 def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]) -> ProbeFacts | None:
     if not plan.from_vantage(Vantage.POD):
         return None
@@ -194,7 +202,7 @@ def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, An
         namespace="shop",
         pod="svcprobe-x7k2qf",
         node=str(story.get("node", "node-1")),
-        ips=("10.244.1.77",),
+        ips=_ips(story),
         image="docker.io/curlimages/curl:8.17.0",
         curl_version="8.17.0",
         settled=any(o.is_retry for r in from_pod for o in r.observations),
@@ -229,7 +237,12 @@ def _closer(snapshot: Snapshot, plan: ProbePlan, results: tuple[PathResult, ...]
             else judged(question, {port: "connection refused" for port in ports if port not in opened})
         )
     others = () if plan.settle else other_probes(snapshot, results, len(plan.probes))
-    return Closer(tuple(inside), join(others, [o for p in others for o in _observations(p, story, is_retry=True)]))
+    dialects = dialect_probes(results, len(plan.probes) + len(others))
+    return Closer(tuple(inside), *(_aside(probes, story) for probes in (others, dialects)))
+
+
+def _aside(probes: tuple[Probe, ...], story: dict[str, Any]) -> tuple[PathResult, ...]:
+    return join(probes, [o for probe in probes for o in _observations(probe, story, is_retry=True)])
 
 
 def _asked(probes: tuple[Probe, ...], story: dict[str, Any]) -> tuple[PathResult, ...]:
@@ -258,6 +271,9 @@ def _fits(entry: dict[str, Any], probe: Probe) -> bool:
         path.node,
         path.service_port.name if path.service_port else "",
     )
+    spoken = "proxied" if probe.request.is_proxied else probe.request.scheme
+    if spoken not in entry.get("asked", [spoken]):
+        return False
     return (
         path.kind.value == kind and which in known_as and entry.get("from", probe.vantage.value) == probe.vantage.value
     )
@@ -270,6 +286,9 @@ def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Obs
     else:
         transfer = {"time_total": seconds, **(answer if isinstance(answer, dict) else CURL[answer])}
     observation = decode(probe.id, attempt, transfer, probe.request, is_retry)
+    observation = replace(
+        observation, server=str(transfer.get("server", "")), proxy_error=str(transfer.get("l5d-proxy-error", ""))
+    )
     if isinstance(answer, str) and observation.outcome is not Outcome(answer):
         raise ValueError(f"{answer} is no answer to {probe.request} at {probe.path.target}")
     return observation if probe.vantage is Vantage.POD else replace(observation, connect_seconds=0.0, remote_ip="")

@@ -109,8 +109,27 @@ BY_TLS: list[tuple[str, int, int, int, dict[str, Any], Outcome, str]] = [
         1,
         0,
         {"errormsg": "tlsv13 alert certificate required"},
-        Outcome.RESET,
-        RESET,
+        Outcome.TLS_FAILED,
+        "it wants a client certificate (tlsv13 alert certificate required)",
+    ),
+    (
+        "a client certificate is wanted (TLS 1.2)",
+        35,
+        1,
+        0,
+        {"errormsg": "sslv3 alert bad certificate"},
+        Outcome.TLS_FAILED,
+        "it wants a client certificate (sslv3 alert bad certificate)",
+    ),
+    ("reset in the handshake", 56, 1, 0, {"errormsg": "Connection reset by peer"}, Outcome.RESET, RESET),
+    (
+        "reset after the handshake",
+        55,
+        1,
+        0,
+        {"errormsg": "getpeername() failed", "time_appconnect": 0.01},
+        Outcome.TLS_FAILED,
+        "reset right after the TLS handshake",
     ),
 ]
 
@@ -236,6 +255,46 @@ def test_a_log_is_marked_lines_and_everything_else() -> None:
         (0, 2, "refused"),
     ]
     assert other == "nameserver 10.96.0.10\n\n"
+
+
+def server(log: bytes) -> tuple[str, str]:
+    ((seen,), _) = read_log(line(0, 0) + log, {0: HTTP})
+    return seen.server, seen.proxy_error
+
+
+def test_the_headers_of_proxies_are_told_with_the_answer() -> None:
+    assert server(b"server:0:0 istio-envoy\t\n") == ("istio-envoy", "")
+    assert server(b"server:0:0 \tendpoint 10.42.0.7:80: connection refused\n") == (
+        "",
+        "endpoint 10.42.0.7:80: connection refused",
+    )
+    assert server(b"server:0:0 %header{server}\t%header{l5d-proxy-error}\n") == ("", ""), "curl before 7.84"
+    assert server(b"server:0:1 nginx\t\n") == ("", ""), "of another attempt"
+    assert server(b"server:0:0 a\x1b[2J\xffb" + b"x" * 200 + b"\t\n")[0] == "a [2J b" + "x" * 73
+
+
+def test_a_header_begins_no_line_of_its_own() -> None:
+    observations, _ = read_log(line(0, 0) + b"server:0:0 x\r" + line(0, 1), {0: HTTP})
+    assert [(o.attempt, o.server[:2]) for o in observations] == [(0, "x ")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "hinted"),
+    [
+        ({"http_code": 400, "http_version": "1", "num_headers": 0}, True),
+        ({"http_code": 400, "http_version": "1.1", "num_headers": 0}, False),
+        ({"http_code": 400, "http_version": "1", "num_headers": 3}, False),
+        ({"http_code": 404, "http_version": "1", "num_headers": 0}, False),
+    ],
+)
+def test_a_bare_400_is_what_go_answers_in_place_of_tls(fields: dict[str, Any], hinted: bool) -> None:
+    assert decode(0, 0, {**WHOLE, **fields}, HTTP).is_tls_hint is hinted
+    assert not decode(0, 0, {**WHOLE, **fields}, HTTPS).is_tls_hint
+
+
+def test_silence_is_told_from_an_end_without_an_answer() -> None:
+    assert decode(0, 0, {**WHOLE, "exitcode": 28, "http_code": 0}, HTTP).is_silent
+    assert not decode(0, 0, {**WHOLE, "exitcode": 52, "http_code": 0}, HTTP).is_silent
 
 
 GARBAGE = [
