@@ -58,9 +58,17 @@ def named_target_port_undeclared(ev: Evidence) -> Iterator[Match]:
             headline=f"{ev.part(port)} is down for everyone: no pod has a port named {port.target_port}.",
             message=f"Port {mapping(port)} leads to the container port named {port.target_port}, "
             f"which none of the {count(len(endpoints), 'pod')} declares.",
-            evidence=(declared_in_words(declared, port.protocol),),
+            evidence=tuple(_name_evidence(port, declared, endpoints)),
             fix=tuple(_name_fixes(ev, port, declared, endpoints)),
         )
+
+
+def _name_evidence(port: ServicePort, declared: dict[int, str], endpoints: tuple[JoinedEndpoint, ...]) -> Iterator[str]:
+    yield declared_in_words(declared, port.protocol)
+    for protocol in {"TCP", "UDP", "SCTP"} - {port.protocol}:
+        for number, name in declared_ports(endpoints, protocol).items():
+            if name == port.target_port:
+                yield f"they declare {name} ({number}) for {protocol}, and the Service's port is {port.protocol}"
 
 
 def _name_fixes(
