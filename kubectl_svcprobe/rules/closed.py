@@ -59,18 +59,18 @@ def network_policy_admits_nobody(ev: Evidence) -> Iterator[Match]:
 
 
 def _nobody(ev: Evidence, port: ServicePort, lost: Sequence[Foretold]) -> Match:
-    side, sure = lost[0].side(INGRESS), confidence(ev, lost, INGRESS)
+    side, server, sure = lost[0].side(INGRESS), lost[0].server, confidence(ev, lost, INGRESS)
     number = lost[0].result.probe.path.port
-    mild = bool(plugins(ev)) or _opens_another_port(ev, side, port, lost[0].server)
+    mild = bool(plugins(ev)) or _opens_another_port(ev, side, port, server)
     return Match(
         subject=ev.service.ref,
         port=port.port,
         headline=f"{subject_of(ev, port, lost)} cannot be reached, {BECAUSE[sure]} NetworkPolicy {names_of(side)} "
         f"admits nobody to port {number} of its pods.",
-        message=f"{_why_nobody(ev, side, port, number)}, so no other pod gets in"
+        message=f"{_why_nobody(ev, side, server, port, number)}, so no other pod gets in"
         + ("." if sure is Confidence.CERTAIN else ": probably why connections are dropped."),
         evidence=tuple(lost_in_words(ev, lost)),
-        fix=(*_open(ev, lost, port, side), *separating_test(ev, sure, lost)),
+        fix=(*_open(ev, lost, port, side, server), *separating_test(ev, sure, lost)),
         severity=Severity.WARNING if mild else None,
         confidence=sure,
     )
@@ -87,29 +87,29 @@ def _nobody_untried(ev: Evidence, port: ServicePort) -> Iterator[Match]:
         side = decide(ev.snapshot.policies, client, server, joined.port, port.protocol).ingress
         if side.admits is not Answer.NO or openings_of(side):
             return
-        sides.append((side, joined.port))
+        sides.append((side, server, joined.port))
     if not sides or plugins(ev):
         return
-    side, number = sides[0]
+    side, server, number = sides[0]
     policy = side.isolating[0].meta.name
     yield Match(
         subject=ev.service.ref,
         port=port.port,
         headline=f"{ev.part(port)} may be out of reach: "
         f"NetworkPolicy {names_of(side)} admits nobody to port {number} of its pods.",
-        message=f"{_why_nobody(ev, side, port, number)}; no packet was tried, and it may not be enforced here.",
+        message=f"{_why_nobody(ev, side, server, port, number)}; no packet was tried, and it may not be enforced here.",
         fix=(ev.kubectl(ev.service.namespace, "describe", "networkpolicy", policy),),
         severity=Severity.INFO,
         confidence=Confidence.POSSIBLE,
     )
 
 
-def _why_nobody(ev: Evidence, side: Side, port: ServicePort, number: int) -> str:
+def _why_nobody(ev: Evidence, side: Side, server: End, port: ServicePort, number: int) -> str:
     """In one clause: no rule, the Service's port, a name that no container declares, other ports."""
     name = names_of(side)
     if not side.rules:
         return f"{name} selects the pods of {ev.service.name} and has no ingress rule"
-    if slip := _slip(side, port, number):
+    if slip := _slip(side, server, port, number):
         return (
             f"{name} opens port {slip[2]}, which is the Service's port and not the {number} of its pods"
             if slip[2].port == port.port
@@ -119,12 +119,14 @@ def _why_nobody(ev: Evidence, side: Side, port: ServicePort, number: int) -> str
     return f"{name} opens {opened} of the pods of {ev.service.name}, and not {number}"
 
 
-def _slip(side: Side, port: ServicePort, number: int) -> tuple[RuleAnswer, int, PolicyPort] | None:
+def _slip(side: Side, server: End, port: ServicePort, number: int) -> tuple[RuleAnswer, int, PolicyPort] | None:
     """A port in a rule that was meant to be this one: the Service's own, or a name that no container has."""
     for answer in side.rules:
         for index, admitted in enumerate(answer.rule.ports):
             is_service_port = admitted.port == port.port != number and not admitted.end
-            is_name = isinstance(admitted.port, str) and len(answer.rule.ports) == 1
+            is_name = isinstance(admitted.port, str) and not server.named_ports.get(port.protocol, {}).get(
+                admitted.port
+            )
             if admitted.protocol == port.protocol and (is_service_port or is_name):
                 return answer, index, admitted
     return None
@@ -141,10 +143,10 @@ def _opens_another_port(ev: Evidence, side: Side, port: ServicePort, server: End
     )
 
 
-def _open(ev: Evidence, lost: Sequence[Foretold], port: ServicePort, side: Side) -> Iterator[str]:
+def _open(ev: Evidence, lost: Sequence[Foretold], port: ServicePort, side: Side, server: End) -> Iterator[str]:
     """Put the right port into the rule that has a wrong one; else admit the namespace."""
     number = lost[0].result.probe.path.port
-    slip = _slip(side, port, number)
+    slip = _slip(side, server, port, number)
     if slip is None:
         yield from admit_namespace(ev, lost, port)
         return
