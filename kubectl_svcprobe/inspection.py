@@ -177,7 +177,7 @@ class Inspector:
         if look is None:
             return (), ""
         self.say(f"asking what failed from {look.node} too")
-        there = replace(options, name=new_pod_name(), node=look.node, settle=False, preferred_nodes=())
+        there = replace(options, name=new_pod_name(), node=look.node, preferred_nodes=())
         run = self._run_pod(look.probes, there)
         first.leftover = first.leftover or run.leftover
         first.seconds += run.seconds

@@ -100,9 +100,23 @@ def confidence(ev: Evidence, lost: Sequence[Foretold], direction: str) -> Confid
     """
     if any(f.side(direction).admits is not Answer.NO for f in lost):
         return Confidence.POSSIBLE
-    is_local = ev.probe is not None and any(f.server.node == ev.probe.node for f in lost if f.server.node)
-    is_certain = is_local or plugins(ev) or _is_the_difference(ev, lost)
+    is_certain = _is_local(ev, lost) or plugins(ev) or _is_the_difference(ev, lost)
     return Confidence.CERTAIN if is_certain else Confidence.LIKELY
+
+
+def _is_local(ev: Evidence, lost: Sequence[Foretold]) -> bool:
+    """Whether one was lost on its own node: to the probe pod, or to a second one that asked from there."""
+    here = ev.probe.node if ev.probe else ""
+    there = {
+        (r.probe.path.host, r.probe.path.port)
+        for port in ev.service.ports
+        for r in ev.from_other_node(PathKind.ENDPOINT, port)
+        if ev.probe and r.probe.path.node == ev.probe.other_node and r.outcome in DROPPED
+    }
+    return any(
+        (f.server.node and f.server.node == here) or (f.result.probe.path.host, f.result.probe.path.port) in there
+        for f in lost
+    )
 
 
 def _is_the_difference(ev: Evidence, lost: Sequence[Foretold]) -> bool:
