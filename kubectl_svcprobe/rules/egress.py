@@ -13,7 +13,15 @@ from kubectl_svcprobe.facts.traffic import EGRESS, Decision, End, Side, decide
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome, name_servers
 from kubectl_svcprobe.report import Confidence, Severity
-from kubectl_svcprobe.rules.foretold import Foretold, confidence, kept_out, plugins, probe_end
+from kubectl_svcprobe.rules.foretold import (
+    Foretold,
+    confidence,
+    foretell,
+    is_contradicted,
+    kept_out,
+    plugins,
+    probe_end,
+)
 from kubectl_svcprobe.rules.policies import BECAUSE, CONSEQUENCES, WHY, names_of
 from kubectl_svcprobe.rules.policy_words import added, admitting_rule, narrowest, why_not
 from kubectl_svcprobe.rules.rule import POLICY_DOC, Match, rule
@@ -152,10 +160,18 @@ def _dns_decisions(ev: Evidence, protocol: str) -> Iterator[Decision]:
         if _is_node_local(server):
             yield decide(ev.snapshot.policies, probe_end(ev, server), End(address=server), DNS_PORT, protocol)
             return
-    for pod in ev.snapshot.around.dns:
-        end = End.of_pod(pod, ev.snapshot.around.namespaces.get(DNS_NAMESPACE))
-        port = next(iter(pod.port_numbers("dns", "UDP")), DNS_PORT)
-        yield decide(ev.snapshot.policies, probe_end(ev, end.address), end, port, protocol)
+    for end in _dns_ends(ev):
+        numbers = end.named_ports.get("UDP", {}).get("dns", (DNS_PORT,))
+        yield decide(ev.snapshot.policies, probe_end(ev, end.address), end, numbers[0], protocol)
+
+
+def _dns_ends(ev: Evidence) -> list[End]:
+    """The DNS's pods; where none was read, one that is like most clusters' (kubeadm's labels and port names)."""
+    around = ev.snapshot.around
+    labels = around.namespaces.get(DNS_NAMESPACE)
+    named = {"UDP": {"dns": (DNS_PORT,)}, "TCP": {"dns-tcp": (DNS_PORT,)}}
+    usual = End(DNS_NAMESPACE, DNS_LABELS, labels, named_ports=named, name="the DNS")
+    return [End.of_pod(pod, labels) for pod in around.dns] or [usual]
 
 
 @rule(
@@ -184,12 +200,16 @@ def network_policy_keeps_dns_away(ev: Evidence) -> Iterator[Match]:
     names = [r for r in ev.from_pod(PathKind.CONTROL) if any(letter.isalpha() for letter in r.probe.path.host)]
     if ev.snapshot.service is None or not failed or any(r.outcome is not Outcome.DNS_FAILED for r in names):
         return
+    if is_contradicted((f for port in ev.service.ports for f in foretell(ev, port)), EGRESS):
+        return
     sides = [decision.egress for decision in _dns_decisions(ev, "UDP")]
     if not sides or any(side.admits is not Answer.NO for side in sides):
         return
     side = sides[0]
     policy = narrowest(side.isolating, EGRESS)
     sure = Confidence.CERTAIN if plugins(ev) else Confidence.LIKELY
+    if not ev.snapshot.around.dns and not any(map(_is_node_local, name_servers(ev.resolv_conf))):
+        sure = Confidence.POSSIBLE
     servers = listed(name_servers(ev.resolv_conf)) or "the cluster's DNS"
     rules = added(policy, EGRESS, _way_to_dns(ev))
     everyone = any(p.pods.is_empty for p in side.isolating)
@@ -203,10 +223,17 @@ def network_policy_keeps_dns_away(ev: Evidence) -> Iterator[Match]:
         fix=(
             ev.kubectl.json_patches(ev.snapshot.namespace, "networkpolicy", policy.meta.name, *rules),
             f"this lets {_selected(policy)} ask the DNS, at port {DNS_PORT} by UDP and TCP",
+            *_dns_test(ev, sure),
         ),
         severity=Severity.ERROR if everyone else None,
         confidence=sure,
     )
+
+
+def _dns_test(ev: Evidence, sure: Confidence) -> Iterator[str]:
+    if sure is Confidence.POSSIBLE:
+        yield "if nothing is ready there, it is the DNS itself, and not the policy:"
+        yield ev.kubectl(DNS_NAMESPACE, "get", "pods", "-l", "k8s-app=kube-dns")
 
 
 def _dns_evidence(ev: Evidence, side: Side, servers: str) -> Iterator[str]:
@@ -215,6 +242,8 @@ def _dns_evidence(ev: Evidence, side: Side, servers: str) -> Iterator[str]:
     if local:
         yield f"{listed(local)} is NodeLocal DNSCache on the host's network: a rule for the pods of kube-dns does not admit it"
         yield from why_not(side, End(address=local[0]), End(address=local[0]), DNS_PORT)
-    elif ev.snapshot.around.dns:
-        end = End.of_pod(ev.snapshot.around.dns[0], ev.snapshot.around.namespaces.get(DNS_NAMESPACE))
+    else:
+        end = _dns_ends(ev)[0]
         yield from why_not(side, end, end, DNS_PORT)
+        if not ev.snapshot.around.dns:
+            yield "the DNS's pods were not read; they are taken to have the usual labels. The DNS may also be down"

@@ -84,12 +84,17 @@ def kept_out(ev: Evidence, port: ServicePort, direction: str) -> tuple[Foretold,
     Nothing where one of them answered all the same: then the policies are not what decides.
     """
     found = foretell(ev, port)
-    if any(f.result.outcome.reached and f.side(direction).admits is Answer.NO for f in found):
+    if is_contradicted(found, direction):
         return ()
     lost = tuple(f for f in found if f.is_dropped)
     return tuple(f for f in lost if f.side(direction).admits is Answer.NO) or tuple(
         f for f in lost if f.side(direction).admits is Answer.UNKNOWN
     )
+
+
+def is_contradicted(found: Iterable[Foretold], direction: str) -> bool:
+    """Whether an answer came from where the policies of one end certainly admit nothing: then they are not enforced."""
+    return any(f.result.outcome.reached and f.side(direction).admits is Answer.NO for f in found)
 
 
 def confidence(ev: Evidence, lost: Sequence[Foretold], direction: str) -> Confidence:

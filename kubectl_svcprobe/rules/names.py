@@ -80,7 +80,8 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     **How to confirm.** In any pod, `nslookup kubernetes.default` and the same with the address of a DNS pod as the server:
     if only that answers, it is the way to the DNS Service. `nslookup -type=a` leaves the question for IPv6 out.
 
-    **Known exceptions.** A NetworkPolicy that lets the probe pod out, but not to the DNS; its policies are named. Where
+    **Known exceptions.** A NetworkPolicy that lets the probe pod out, but not to the DNS, is named as the cause (SVC605);
+    where policies could not be read, one may be the reason, and the verdict is unknown. Where
     names resolve for a pod on another node, it is the node, and nothing is said here.
     """
     service = ev.snapshot.service
@@ -98,10 +99,15 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
         evidence.append(f"curl {ev.probe.curl_version} may also give up where a DNS drops questions for IPv6 addresses")
     if egress:
         evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
+    unread = listed(u.what for u in ev.snapshot.unread if u.kind == "NetworkPolicy")
+    doubt = f"; a NetworkPolicy may be why, {unread} could not be read" if unread else ""
     yield Match(
         subject=service.ref,
         headline=f"{service.name} cannot be found by name: cluster DNS does not answer"
-        + (", though its address works." if by_address else "."),
+        + (", though its address works" if by_address else "")
+        + f"{doubt}.",
+        severity=Severity.UNKNOWN if unread else None,
+        confidence=Confidence.POSSIBLE if unread else Confidence.CERTAIN,
         message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc.",
         evidence=tuple(evidence),
         fix=(ev.kubectl("kube-system", "get", "pods,endpointslices", "-l", "k8s-app=kube-dns", "-o", "wide"),),
