@@ -13,10 +13,15 @@ from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.reader import WORKLOADS, Reader, label_selector, workload_parser
 from kubectl_svcprobe.facts.scaling import Autoscaler, LastWords, Revision
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.facts.times import seconds_between
 from kubectl_svcprobe.facts.workload import Pod, Workload
 
 #: How many containers' last words, and how many workloads, are asked for.
 MOST_LOGS, MOST_WORKLOADS = 2, 3
+#: How many addresses kept by hand are looked for among the pods.
+MOST_ADDRESSES = 5
+#: Seconds within which a pod became ready lately, and for which it had been there before.
+LATELY, A_WHILE = 600.0, 180.0
 
 
 def look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
@@ -28,10 +33,45 @@ def look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
         return _look_for_labels(reader, snapshot)
     if any(not pod.is_ready and not pod.is_finished for pod in snapshot.pods):
         return _look_at_unready(reader, snapshot)
-    if not service.selector and not service.is_external_name and not any(snapshot.all_endpoints()):
-        strays = reader.read_optional(r.ENDPOINT_SLICES, snapshot.namespace, EndpointSlice.from_json)
-        return replace(snapshot, stray_slices=strays.result())
+    if not service.selector and not service.is_external_name:
+        return _look_at_slices(reader, snapshot)
+    if flapped := [pod for pod in snapshot.pods if _has_just_come_back(pod, snapshot.taken)]:
+        return _look_at_events(reader, snapshot, flapped)
     return snapshot
+
+
+def _has_just_come_back(pod: Pod, taken: str) -> bool:
+    """Whether a pod that has been there for a while became ready only lately, with no restart to explain it."""
+    ready = pod.conditions.get("Ready")
+    if ready is None or not pod.is_ready or any(status.restarts for status in pod.statuses):
+        return False
+    return seconds_between(ready.since, taken) < LATELY and seconds_between(pod.meta.created, ready.since) > A_WHILE
+
+
+def _look_at_events(reader: Reader, snapshot: Snapshot, pods: Iterable[Pod]) -> Snapshot:
+    events = reader.read_optional(
+        r.EVENTS, snapshot.namespace, Event.from_json, fields="involvedObject.kind=Pod,reason=Unhealthy"
+    )
+    names = {pod.meta.name for pod in pods}
+    return replace(snapshot, pod_events=tuple(e for e in events.result() or () if e.about.name in names))
+
+
+def _look_at_slices(reader: Reader, snapshot: Snapshot) -> Snapshot:
+    """For a Service without a selector: what may be meant for it if it has no address, and which of its addresses are stale."""
+    if not any(snapshot.all_endpoints()):
+        strays = reader.read_optional(r.ENDPOINT_SLICES, snapshot.namespace, EndpointSlice.from_json)
+        pods = reader.read_optional(r.PODS, snapshot.namespace, Pod.from_json)
+        return replace(snapshot, stray_slices=strays.result(), namespace_pods=pods.result())
+    suspects = [e.address for e in snapshot.all_endpoints() if any(node.gives(e.address) for node in snapshot.nodes)]
+    if not suspects:
+        return snapshot
+    found = {
+        address: reader.read_optional(r.PODS, None, Pod.from_json, fields=f"status.podIP={address}")
+        for address in suspects[:MOST_ADDRESSES]
+    }
+    stale = frozenset(address for address, pods in found.items() if pods.result() == ())
+    here = reader.read_optional(r.PODS, snapshot.namespace, Pod.from_json).result() if stale else None
+    return replace(snapshot, stale_addresses=stale, namespace_pods=here)
 
 
 def _look_at_unready(reader: Reader, snapshot: Snapshot) -> Snapshot:

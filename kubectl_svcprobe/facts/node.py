@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,6 +46,14 @@ class Node:
         """Nothing is known against it: its kubelet reports well, or its condition is not known at all."""
         ready = self.conditions.get("Ready")
         return ready is None or ready.status == "True"
+
+    def gives(self, address: str) -> bool:
+        """Whether an address is in the range out of which the node gives its pods theirs."""
+        try:
+            wanted = ipaddress.ip_address(address)
+            return any(wanted in ipaddress.ip_network(piece, strict=False) for piece in self.pod_ranges)
+        except ValueError:
+            return False
 
     def ips(self, kind: str) -> tuple[str, ...]:
         """The addresses of one type."""

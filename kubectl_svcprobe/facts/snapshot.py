@@ -72,6 +72,7 @@ class Snapshot:
     autoscalers: tuple[Autoscaler, ...] | None = None
     revisions: tuple[Revision, ...] | None = None
     stray_slices: tuple[EndpointSlice, ...] | None = None
+    stale_addresses: frozenset[str] = frozenset()
     last_words: tuple[LastWords, ...] = ()
     maker_events: tuple[Event, ...] = ()
     pod_events: tuple[Event, ...] = ()

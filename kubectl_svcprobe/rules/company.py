@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.apples import telling_labels
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import count, labels, listed
 
@@ -20,6 +23,8 @@ def several_workloads_behind_selector(ev: Evidence) -> Iterator[Match]:
 
     **Known exceptions.** Blue-green and canary releases do this on purpose. Several revisions of one Deployment are one
     workload, and pods that are being deleted or have finished do not count.
+
+    **How to confirm.** `kubectl get pods -l SELECTOR --show-labels` and look at their owners.
     """
     service = ev.snapshot.service
     if service is None or not service.selector:
@@ -36,6 +41,15 @@ def several_workloads_behind_selector(ev: Evidence) -> Iterator[Match]:
         fix=(
             "if one of them is not meant, give the meant one's pods a label of their own, and add it to the selector:",
             ev.kubectl(service.namespace, "get", "pods", "-l", labels(service.selector), "--show-labels"),
+            *_only(ev, pods, next(iter(sorted(owners, key=lambda o: (-owners[o], o))))),
         ),
         brief=f"several workloads behind its selector: {listed(map(str, owners))}",
     )
+
+
+def _only(ev: Evidence, pods: list[Pod], owner: ObjectRef) -> Iterator[str]:
+    """How to send the traffic to one workload alone, where a label tells its pods from the others'."""
+    meant = [pod for pod in pods if pod.workload == owner]
+    if telling := telling_labels(meant, [pod for pod in pods if pod.workload != owner]):
+        yield f"if only {owner} is meant:"
+        yield ev.kubectl.patch(ev.service.namespace, "service", ev.service.name, {"spec": {"selector": telling}})

@@ -25,6 +25,8 @@ from kubectl_svcprobe.words import count, gist, listed
 
 #: Seconds for which a ready pod may be not listed, without a word.
 SLICE_LAG = 30.0
+#: Failed readiness probes that make a habit.
+FLAPS = 3
 
 
 def _why(ev: Evidence, unready: list[Pod]) -> Iterator[str]:
@@ -40,12 +42,14 @@ def some_pods_not_ready(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** The Service works, with less capacity than declared.
 
     **Known exceptions.** A pod younger than a minute that is still starting, or one that is terminating, as in every
-    rollout, is only information.
+    rollout, is only information. Where `publishNotReadyAddresses` is set, readiness is not what decides.
+
+    **How to confirm.** `kubectl get pods -l SELECTOR` shows 0/1 under READY for some.
     """
     service = ev.snapshot.service
     pods = running(ev)
     unready = [pod for pod in pods if not pod.is_ready and not pod.is_terminating]
-    if service is None or not unready or not any(pod.is_ready for pod in pods):
+    if service is None or not unready or not any(pod.is_ready for pod in pods) or service.publish_not_ready_addresses:
         return
     is_rollout = all(ev.age(pod.meta.created) < STARTING for pod in unready)
     yield Match(
@@ -75,6 +79,9 @@ def ready_pod_not_in_endpoints(ev: Evidence) -> Iterator[Match]:
     by hand.
 
     **Known exceptions.** A pod that became ready within the last 30 s.
+
+    **How to confirm.** Compare `kubectl get pods -l SELECTOR -o wide` with `kubectl get endpointslices -l
+    kubernetes.io/service-name=NAME -o yaml`.
     """
     service = ev.snapshot.service
     if service is None or not service.selector:
@@ -124,6 +131,8 @@ def endpoint_on_lost_node(ev: Evidence) -> Iterator[Match]:
     the requests goes there. Its pods come back elsewhere once their toleration is over (5 minutes by default).
 
     **Known exceptions.** A node whose kubelet is down but whose pods run on still serves: then the paths answer.
+
+    **How to confirm.** `kubectl get nodes`, and `kubectl get pods -l SELECTOR -o wide` for who is on them.
     """
     service = ev.snapshot.service
     if service is None:
@@ -224,3 +233,50 @@ def service_variables_collide(ev: Evidence) -> Iterator[Match]:
         ),
         confidence=Confidence.LIKELY,
     )
+
+
+@rule("SVC316", "readiness-flaps", Severity.WARNING, reads={"Service", "Pod"}, source=READINESS_DOC)
+def readiness_flaps(ev: Evidence) -> Iterator[Match]:
+    """**What.** All pods are ready now, and one became so again only minutes ago, after its readiness probe had failed.
+
+    **Why it matters.** Each time a pod drops out, its connections are cut, and the others get its share. A probe that
+    fails under load takes pods away exactly when they are needed.
+
+    **Known exceptions.** One failure during a deployment of something that the pod depends on is no habit: fewer than
+    three failed probes are not found, nor is a pod that was restarted.
+
+    **How to confirm.** `kubectl get events --field-selector reason=Unhealthy` shows how often; `kubectl get pods -w`
+    shows READY change.
+    """
+    service = ev.snapshot.service
+    if service is None or not all(pod.is_ready for pod in running(ev)):
+        return
+    for pod in running(ev):
+        events = [
+            e
+            for e in ev.snapshot.pod_events
+            if e.about.name == pod.meta.name and e.reason == "Unhealthy" and e.message.startswith("Readiness")
+        ]
+        times = sum(event.count for event in events)
+        if times < FLAPS:
+            continue
+        latest = max(events, key=lambda event: event.last)
+        yield Match(
+            subject=pod.ref,
+            headline=f"{service.name} works, but {pod.meta.name} drops out now and then: "
+            f"its readiness probe failed {times} times lately.",
+            message=f"{pod.meta.name} is ready again since {in_words(ev.age(pod.conditions['Ready'].since))}.",
+            evidence=(latest.message.strip().splitlines()[0],),
+            fix=tuple(_more_patience(ev, pod)),
+        )
+        return
+
+
+def _more_patience(ev: Evidence, pod: Pod) -> Iterator[str]:
+    probes = [(c.name, c.readiness) for c in pod.containers if c.readiness]
+    if probes:
+        name, probe = probes[0]
+        change = {"timeoutSeconds": max(5, 2 * probe.timeout), "failureThreshold": 5}
+        yield "if the application is slow under load, and not broken, give the probe more patience:"
+        yield from patched(ev, pod.workload, {"containers": [{"name": name, "readinessProbe": change}]})
+    yield ev.kubectl(pod.meta.namespace, "describe", "pod", pod.meta.name)

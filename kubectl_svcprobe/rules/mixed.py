@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.probe.expect import LOST, why_expected
+from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules import apples
 from kubectl_svcprobe.rules.foretold import unread_policies
 from kubectl_svcprobe.rules.observed import VERBS
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.words import count, labels, listed
+from kubectl_svcprobe.rules.way_back import patched
+from kubectl_svcprobe.words import count, listed
 
 
 @rule(
@@ -33,11 +34,14 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Traffic is spread over all endpoints, so a share of the requests fails, for everybody, at random.
     Often the selector catches a second workload, or one pod is broken and has no readiness probe that says so.
 
-    **What else is said.** Which pods, on which nodes, what made them, and about which share of the requests fails.
+    **What else is said.** Which pods, what they share and the others have not (workload, node, zone, image, version), and
+    about which share of the requests fails: of the clients, where the Service has session affinity.
 
     **Known exceptions.** With session affinity a client always meets the same endpoint. Topology-aware routing prefers
     endpoints near the client, so the share differs from node to node. Where policies or pods could not be read, and packets
     were dropped, a NetworkPolicy on some of the pods may be the reason, and the verdict is unknown.
+
+    **How to confirm.** Ask each pod on its own: `kubectl get pods -l SELECTOR -o wide`, then `curl POD-IP:PORT` from a pod.
     """
     service = ev.snapshot.service
     if service is None:
@@ -49,11 +53,12 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
             continue
         outcome = Counter(r.outcome for r in failed).most_common(1)[0][0]
         noun = count(len(results), "endpoint")
-        share = f"about {len(failed)} request{'s' if len(failed) > 1 else ''} in {len(results)}"
+        # With session affinity it is clients that fail, and not requests.
+        share = f"about {count(len(failed), 'client' if service.session_affinity == 'ClientIP' else 'request')} in {len(results)}"
         who = f"one of its {noun}" if len(failed) == 1 else f"{len(failed)} of its {noun}"
         verb = VERBS[outcome] if len(failed) == 1 else _plural(VERBS[outcome])
         subject = failed[0].probe.path.subject
-        unread = unread_policies(ev, failed)
+        unread, group = unread_policies(ev, failed), apples.Apples(ev, failed, results)
         yield Match(
             subject=ObjectRef("Pod", service.namespace, subject),
             port=port.port,
@@ -67,8 +72,8 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
                 if len(results) - len(failed) == 1
                 else f"the other {len(results) - len(failed)} answer."
             ),
-            evidence=tuple(_apple_evidence(ev, failed, results)),
-            fix=tuple(_apple_fixes(ev, failed, results)),
+            evidence=tuple(apples.evidence(group)),
+            fix=tuple(apples.fixes(group)),
         )
 
 
@@ -86,75 +91,6 @@ def _plural(verb: str) -> str:
     return verb
 
 
-def _pods_of(ev: Evidence, results: Sequence[PathResult]) -> list[Pod]:
-    names = {r.probe.path.subject for r in results}
-    return [pod for pod in ev.snapshot.pods if pod.meta.name in names]
-
-
-def _strangers(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> list[ObjectRef]:
-    """The workloads that only failing pods belong to, where the others belong to other workloads."""
-    bad = {pod.workload for pod in _pods_of(ev, failed)}
-    good = {pod.workload for pod in _pods_of(ev, [r for r in results if r.outcome.is_good])}
-    return sorted(bad) if bad and good and not bad & good else []
-
-
-def _only_node(failed: Sequence[PathResult], results: Sequence[PathResult]) -> str:
-    """The node that all failing endpoints and no other ones are on; empty where there is none."""
-    nodes = {r.probe.path.node for r in failed}
-    others = {r.probe.path.node for r in results if r.outcome.is_good}
-    return next(iter(nodes)) if len(nodes) == 1 and nodes.isdisjoint(others) else ""
-
-
-def _apple_evidence(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:
-    strangers = _strangers(ev, failed, results)
-    if strangers:
-        others = sorted({pod.workload for pod in _pods_of(ev, [r for r in results if r.outcome.is_good])})
-        yield (
-            f"what fails belongs to {listed(map(str, strangers))}, what answers to {listed(map(str, others))}; "
-            f"{labels(ev.service.selector)} matches both"
-        )
-    if name := _only_node(failed, results):
-        node = ev.snapshot.node(name)
-        yield f"all of them, and no other, are on {name}" + (
-            "" if node is None or node.is_ready else ", which is not ready"
-        )
-    if near := _near_only(ev):
-        yield f"{near}, so clients near what fails meet it more often than others"
-    pods = _pods_of(ev, failed)
-    declared = sorted({port.number for pod in pods for container in pod.containers for port in container.ports})
-    if declared and failed[0].probe.path.port not in declared:
-        yield f"their containers declare port {listed(map(str, declared))}, not {failed[0].probe.path.port}"
-    if pods and not any(container.has_readiness_probe for pod in pods for container in pod.containers):
-        yield "no readiness probe, so they get traffic whether they answer or not"
-
-
-def _near_only(ev: Evidence) -> str:
-    """What makes traffic stay near its client, if anything does."""
-    if ev.service.traffic_distribution:
-        return f"trafficDistribution is {ev.service.traffic_distribution}"
-    mode = "service.kubernetes.io/topology-mode"
-    return f"{mode} is {ev.service.meta.annotations[mode]}" if mode in ev.service.meta.annotations else ""
-
-
-def _apple_fixes(ev: Evidence, failed: Sequence[PathResult], results: Sequence[PathResult]) -> Iterator[str]:
-    namespace, subject = ev.service.namespace, failed[0].probe.path.subject
-    strangers = _strangers(ev, failed, results)
-    if strangers:
-        yield (
-            f"if {strangers[0]} is meant to serve {ev.service.name}, correct its port and give it a readiness probe; "
-            f"if not, its pods need other labels than {labels(ev.service.selector)}:"
-        )
-        yield ev.kubectl(namespace, "edit", strangers[0].kind.lower(), strangers[0].name)
-    elif (node := _only_node(failed, results)) and all(r.outcome in LOST for r in failed):
-        # The logs of a pod on a dead node only hang.
-        yield ev.kubectl("", "describe", "node", node)
-    elif _pods_of(ev, failed):
-        yield ev.kubectl(namespace, "describe", "pod", subject)
-        yield ev.kubectl(namespace, "logs", subject, "--all-containers", "--tail", "20")
-    else:
-        yield f"look at what is behind {failed[0].probe.path.target}"
-
-
 @rule("SVC732", "intermittent", Severity.WARNING, reads={"Service"}, source=VIRTUAL_IPS)
 def intermittent(ev: Evidence) -> Iterator[Match]:
     """**What.** The same way in answered some requests and failed others, while every endpoint answered on its own.
@@ -162,8 +98,13 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Something on the way loses requests: a Service proxy that is behind after a change, a rollout in
     progress, a full connection table.
 
-    **Known exceptions.** A new pod's first second may fail where the network plug-in is still setting it up; that is said
-    said, and then it is no fault of the Service.
+    **What else is said.** Pods that are being deleted just now: a server that ends before the Service proxies have taken
+    it out loses requests, unless it waits a little (a preStop sleep) and ends what it began.
+
+    **Known exceptions.** A new pod's first second may fail where the network plug-in is still setting it up; that is said,
+    and then it is no fault of the Service.
+
+    **How to confirm.** Ask in a loop from a pod: `while sleep 0.2; do curl -so /dev/null -w '%{http_code}\\n' NAME; done`.
     """
     service = ev.snapshot.service
     if service is None:
@@ -179,13 +120,30 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     if not mixed:
         return
     is_early = all(r.failed_only_early for r in mixed)
+    leaving = [pod for pod in ev.snapshot.pods if pod.is_terminating]
     when = "at first, and fine a moment later" if is_early else "now and then"
     paths = listed(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed)
     yield Match(
         subject=service.ref,
         headline=f"{service.name} fails {when} at {paths}.",
         message=f"{paths} answered some requests and failed others.",
-        evidence=tuple(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
-        fix=(ev.kubectl.svcprobe(service.namespace, service.name),),
+        evidence=(
+            *(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
+            *((f"{listed(p.meta.name for p in leaving)} {_is(leaving)} being deleted just now",) if leaving else ()),
+        ),
+        fix=(*_end_gracefully(ev, leaving), ev.kubectl.svcprobe(service.namespace, service.name)),
         severity=Severity.INFO if is_early else None,
     )
+
+
+def _is(pods: Sequence[Pod]) -> str:
+    return "is" if len(pods) == 1 else "are"
+
+
+def _end_gracefully(ev: Evidence, leaving: Sequence[Pod]) -> Iterator[str]:
+    """A pause before the end lets the Service proxies take a pod out first."""
+    if leaving and leaving[0].containers:
+        sleep = {"preStop": {"sleep": {"seconds": 10}}}
+        body = {"containers": [{"name": leaving[0].containers[0].name, "lifecycle": sleep}]}
+        yield "if it happens with every rollout, let containers wait before they end, so that nobody is sent there any more:"
+        yield from patched(ev, leaving[0].workload, body)

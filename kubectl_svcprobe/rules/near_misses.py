@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from kubectl_svcprobe.evidence import Evidence
@@ -38,16 +38,27 @@ class Why(str, Enum):
 
 @dataclass(frozen=True)
 class NearMiss:
-    """Labels that fail the selector: in which keys, how, and whose they are (`pods` of them exist)."""
+    """Labels that fail the selector: in which keys, how, and whose they are (`pods` of them exist).
+
+    `instead` has the labels that carry the values of the absent keys, where every one of them is found under another key.
+    """
 
     owner: ObjectRef
     differs: Mapping[str, str]
     pods: int
     ready: int
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def in_words(self, selector: Mapping[str, str]) -> str:
         """`app=devops instead of app=devop: one letter differs`."""
+        if self.instead:
+            return f"{labels(self.instead)}, and no label {' or '.join(self.absent)}"
         return "; ".join(_difference(key, selector[key], self.differs[key]) for key in sorted(self.differs))
+
+    @property
+    def change(self) -> dict[str, str | None]:
+        """What the selector would have to say: a merge patch, in which None takes a key out."""
+        return {**{key: value or None for key, value in self.differs.items()}, **self.instead}
 
     @property
     def whose(self) -> str:
@@ -93,20 +104,38 @@ def near_misses(ev: Evidence) -> list[NearMiss]:
     found = []
     for owner, found_labels in candidates.items():
         differs = {key: found_labels.get(key, "") for key, value in selector.items() if found_labels.get(key) != value}
-        if differs and (len(differs) < len(selector) or is_akin(selector, differs)):
-            found.append(NearMiss(owner, differs, existing[owner], ready[owner]))
-    return sorted(
-        found, key=lambda miss: (_likeness(selector, miss.differs), len(miss.differs), -miss.ready, miss.owner)
-    )
+        instead = _under_another_key(selector, differs, found_labels)
+        is_near = len(differs) < len(selector) or instead or is_akin(selector, differs)
+        if differs and (is_near or (len(candidates) == 1 and all(differs.values()))):
+            found.append(NearMiss(owner, differs, existing[owner], ready[owner], instead))
+    return sorted(found, key=lambda miss: (*_rank(selector, miss), -miss.ready, miss.owner))
+
+
+def _under_another_key(
+    selector: Mapping[str, str], differs: Mapping[str, str], found: Mapping[str, str]
+) -> dict[str, str]:
+    """The labels with the values that are asked for, where all that differs is absent and found under another key."""
+    instead: dict[str, str] = {}
+    for key, actual in differs.items():
+        other = next((k for k, v in sorted(found.items()) if v == selector[key] and k not in selector), "")
+        if actual or not other:
+            return {}
+        instead[other] = selector[key]
+    return instead
+
+
+def _rank(selector: Mapping[str, str], miss: NearMiss) -> tuple[int, int]:
+    """How far a miss is off; less is nearer."""
+    return (0 if miss.instead else _likeness(selector, miss.differs)), len(miss.differs)
 
 
 def best_of(selector: Mapping[str, str], misses: list[NearMiss]) -> list[NearMiss]:
     """The misses that come equally near, and differ in what they would have the selector say."""
     if not misses:
         return []
-    ranks = [(_likeness(selector, miss.differs), len(miss.differs)) for miss in misses]
+    ranks = [_rank(selector, miss) for miss in misses]
     equal = [miss for miss, rank in zip(misses, ranks, strict=True) if rank == ranks[0]]
-    return list({labels(miss.differs): miss for miss in reversed(equal)}.values())[::-1]
+    return list({str(miss.change): miss for miss in reversed(equal)}.values())[::-1]
 
 
 def _likeness(selector: Mapping[str, str], differs: Mapping[str, str]) -> int:
@@ -172,7 +201,7 @@ def why_nothing_matches(ev: Evidence) -> Why | None:
     misses = near_misses(ev)
     if misses and is_left_behind(service.selector, misses[0]):
         return Why.VERSION
-    if misses and is_plausible(service.selector, misses[0].differs):
+    if misses and (misses[0].instead or is_plausible(service.selector, misses[0].differs)):
         return Why.NEAR_MISS
     if elsewhere(ev):
         return Why.ELSEWHERE

@@ -92,6 +92,7 @@ LABELS_DOC = "https://kubernetes.io/docs/concepts/overview/working-with-objects/
 QUOTA_DOC = "https://kubernetes.io/docs/concepts/policy/resource-quotas/"
 DEPLOYMENT_DOC = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
 POD_DEBUG_DOC = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/"
+SLICES_DOC = "https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/"
 IMAGES_DOC = "https://kubernetes.io/docs/concepts/containers/images/"
 INIT_DOC = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-init-containers/"
 NODE_DOC = "https://kubernetes.io/docs/concepts/architecture/nodes/"

@@ -34,9 +34,11 @@ def _seen(ev: Evidence, misses: list[NearMiss]) -> Iterator[str]:
 
 
 def _message(ev: Evidence) -> str:
-    total = len(ev.snapshot.namespace_pods or ())
-    none = {0: "nothing: there is no pod", 1: "not the only pod"}.get(total, f"none of the {total:,} pods")
-    return f"The selector {labels(ev.service.selector)} matches {none} in {ev.service.namespace}."
+    total, selector = len(ev.snapshot.namespace_pods or ()), labels(ev.service.selector)
+    if total == 1:
+        return f"The selector {selector} does not match the only pod in {ev.service.namespace}."
+    none = f"none of the {total:,} pods" if total else "nothing: there is no pod"
+    return f"The selector {selector} matches {none} in {ev.service.namespace}."
 
 
 @rule("SVC201", "selector-matches-no-pod", Severity.ERROR, reads={"Service", "Pod"}, source=DEBUG_SERVICE)
@@ -75,6 +77,8 @@ def _slip(ev: Evidence, misses: list[NearMiss]) -> str:
         return ""
     best = misses[0]
     asked = labels({key: selector[key] for key in best.differs})
+    if best.instead:
+        return f"its selector says {asked}, {best.whose} carr{'ies' if best.owner.kind == 'Pod' else 'y'} {labels(best.instead)}"
     if is_plausible(selector, best.differs):
         return f"its selector says {asked}, {best.whose} say{'s' * (best.owner.kind == 'Pod')} {labels(best.differs)}"
     if len(best.absent) == len(best.differs):
@@ -90,11 +94,10 @@ def _selector_fixes(ev: Evidence, misses: list[NearMiss]) -> Iterator[str]:
     for miss in best_of(service.selector, misses)[:2]:
         if not _slip(ev, misses):
             yield f"if {miss.whose} {'is' if miss.owner.kind == 'Pod' else 'are'} meant:"
-        if len(miss.absent) == len(miss.differs):
+        if len(miss.absent) == len(miss.differs) and not miss.instead:
             yield from list(without(ev, miss.owner, miss.absent)) or relabel(ev, miss.owner, miss.absent)
         else:
-            changed = {key: value or None for key, value in miss.differs.items()}
-            yield ev.kubectl.patch(service.namespace, "service", service.name, {"spec": {"selector": changed}})
+            yield ev.kubectl.patch(service.namespace, "service", service.name, {"spec": {"selector": miss.change}})
             yield f"this sends the traffic of {service.name} to {miss.whose}"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.report import Severity
-from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, Match, rule
+from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import listed, nearest
 
 
@@ -22,6 +24,8 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     called so or labelled so. The last is a guess: a Service and the pods behind it need not share a name.
 
     **Known exceptions.** A name that an Ingress controller or a mesh resolves on its own needs no Service.
+
+    **How to confirm.** `kubectl get services -A --field-selector metadata.name=NAME` lists all of that name.
     """
     snapshot = ev.snapshot
     if snapshot.service is not None:
@@ -89,3 +93,52 @@ def _fixes(ev: Evidence, near: list[str], elsewhere: list[str], orphans: list[tu
         yield ev.kubectl(namespace, "expose", "deployment", deployment, "--name", ev.snapshot.name, "--port", "80")
     else:
         yield ev.kubectl(namespace, "get", "services")
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def _wanted_ports(annotation: str) -> dict[tuple[int, str], dict[str, Any]]:
+    """The ports that were applied last, by number and protocol; empty where they cannot be read."""
+    try:
+        ports = json.loads(annotation)["spec"]["ports"]
+        return {(port["port"], port.get("protocol", "TCP")): dict(port) for port in ports}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+@rule("SVC324", "port-lost-by-apply", Severity.ERROR, reads={"Service"}, source=SERVICE_DOC)
+def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
+    """**What.** What was applied last asks for the same port number in two protocols, and the Service has one of them.
+
+    **Why it matters.** `kubectl apply` merges ports by their number alone, so an update may drop one of two ports with the
+    same number, such as 53/UDP beside 53/TCP. Clients of the lost one are refused.
+
+    **Known exceptions.** Somebody may have removed the port on purpose after the last apply.
+
+    **How to confirm.** Compare `.spec.ports` with the annotation `kubectl.kubernetes.io/last-applied-configuration`.
+    """
+    service = ev.snapshot.service
+    if service is None:
+        return
+    wanted = _wanted_ports(service.meta.annotations.get(LAST_APPLIED, ""))
+    has = {(port.port, port.protocol) for port in service.ports}
+    lost = sorted((n, p) for n, p in wanted.keys() - has if any(n == number for number, _ in has))
+    for number, protocol in lost:
+        kept = next(p for n, p in sorted(has) if n == number)
+        yield Match(
+            subject=service.ref,
+            headline=f"{service.name} has lost its port {number}/{protocol}: "
+            f"kubectl apply keeps one of two ports with the same number, here {number}/{kept}.",
+            message=f"The last applied manifest has {number}/{kept} and {number}/{protocol}; the Service has only the first.",
+            fix=(
+                "apply the manifest again by the server, which tells the two apart: kubectl apply --server-side; or add it:",
+                ev.kubectl.json_patches(
+                    service.namespace,
+                    "service",
+                    service.name,
+                    {"op": "add", "path": "/spec/ports/-", "value": wanted[number, protocol]},
+                ),
+            ),
+            port=number,
+        )
