@@ -27,6 +27,8 @@ from kubectl_svcprobe.words import count, gist, listed
 SLICE_LAG = 30.0
 #: Failed readiness probes that make a habit.
 FLAPS = 3
+#: Seconds since which a pod is ready again, for that to be news.
+LATELY = 600.0
 
 
 def _why(ev: Evidence, unready: list[Pod]) -> Iterator[str]:
@@ -258,7 +260,7 @@ def readiness_flaps(ev: Evidence) -> Iterator[Match]:
             if e.about.name == pod.meta.name and e.reason == "Unhealthy" and e.message.startswith("Readiness")
         ]
         times = sum(event.count for event in events)
-        if times < FLAPS:
+        if times < FLAPS or ev.age(pod.conditions["Ready"].since) > LATELY or any(s.restarts for s in pod.statuses):
             continue
         latest = max(events, key=lambda event: event.last)
         yield Match(

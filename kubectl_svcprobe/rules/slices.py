@@ -148,7 +148,8 @@ def slice_address_of_no_pod(ev: Evidence) -> Iterator[Match]:
         what = "is down for everyone" if len(stale) == total else f"fails for about {len(stale)} in {total} requests"
         yield Match(
             subject=ObjectRef("EndpointSlice", service.namespace, piece.meta.name),
-            headline=f"{service.name} {what}: EndpointSlice {piece.meta.name} leads to {listed(sorted(stale))}, which no pod has.",
+            headline=f"{service.name} {what}: EndpointSlice {piece.meta.name} leads to {listed(sorted(stale))}, "
+            "which no pod has.",
             message=f"EndpointSlice {piece.meta.name} is kept by hand; {listed(sorted(stale))} is in the range of "
             "the pods' addresses, and no pod has it now.",
             fix=tuple(_unlist(ev, piece, stale)),
@@ -201,7 +202,8 @@ def _named_otherwise(ev: Evidence, port: ServicePort, piece: EndpointSlice) -> M
     word, value = ("name", port.name) if is_name else ("protocol", port.protocol)
     return Match(
         subject=ObjectRef("EndpointSlice", piece.meta.namespace, piece.meta.name),
-        headline=f"{ev.part(port)} is down for everyone: EndpointSlice {piece.meta.name} calls the port {theirs}, the Service {ours}.",
+        headline=f"{ev.part(port)} is down for everyone: EndpointSlice {piece.meta.name} calls the port {theirs}, "
+        f"the Service {ours}.",
         message=f"{count(len(piece.endpoints), 'address')} in EndpointSlice {piece.meta.name}, and none for port "
         f"{port.name or port.port}: ports are joined by name and protocol.",
         fix=(
