@@ -188,7 +188,8 @@ class FakeCluster:
         previous: bool = False,
     ) -> bytes:
         self._ask("get", PODS, namespace, pod, "log")
-        containers = self._find(PODS, namespace, pod)["spec"].get("containers", [])
+        spec = self._find(PODS, namespace, pod)["spec"]
+        containers = [*spec.get("initContainers", []), *spec.get("containers", [])]
         if container not in [item["name"] for item in containers]:
             raise api_error(400, "BadRequest", f"container {container} is not valid for pod {pod}")
         text = self.logs.get((namespace, pod, container), b"")
