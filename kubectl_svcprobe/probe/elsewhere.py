@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
-from kubectl_svcprobe.probe.expect import LOST, why_expected
+from kubectl_svcprobe.probe.expect import LOST, refused_beside, why_expected
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import VIRTUAL_ATTEMPTS, Probe
@@ -36,6 +36,8 @@ class SecondLook:
 def second_look(snapshot: Snapshot, results: Sequence[PathResult], here: str) -> SecondLook | None:
     """What another node would tell; None where it would tell nothing, or where there is none."""
     failed = [r for r in results if r.probe.vantage is Vantage.POD and r.outcome.is_bad]
+    aside = refused_beside(results)
+    failed = [r for r in failed if r not in aside]
     believed = [r for r in failed if r.outcome is not Outcome.INTERMITTENT and not why_expected(snapshot, r, results)]
     endpoints = list(_lost_on_other_nodes(snapshot, results, believed, here))
     virtual = list(_beyond_good_endpoints(results, believed))

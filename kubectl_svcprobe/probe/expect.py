@@ -87,6 +87,17 @@ def is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
     return from_pod and is_local and result.outcome in (*LOST, Outcome.INTERMITTENT)
 
 
+def refused_beside(results: Iterable[PathResult]) -> list[PathResult]:
+    """Refusals at one address of a node whose other address answers at the same node port."""
+    found = [r for r in results if r.probe.path.kind is PathKind.NODE_PORT]
+    good = {(r.probe.path.node, r.probe.path.port, r.probe.vantage) for r in found if r.outcome.is_good}
+    return [
+        r
+        for r in found
+        if r.outcome is Outcome.REFUSED and (r.probe.path.node, r.probe.path.port, r.probe.vantage) in good
+    ]
+
+
 def _reaches_any_node(results: Iterable[PathResult]) -> bool:
     """Whether any node's port accepted a connection of this machine."""
     return any(

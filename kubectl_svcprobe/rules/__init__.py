@@ -114,6 +114,7 @@ RULES: tuple[Rule, ...] = (
     mixed.endpoint_fails,
     mixed.intermittent,
     nodes.pods_of_another_node_unreachable,
+    nodes.node_is_cut_off,
     company.several_workloads_behind_selector,
     looked.facts_unread,
     looked.probe_pod_failed,

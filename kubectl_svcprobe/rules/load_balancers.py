@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
@@ -179,6 +180,8 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
                 continue
             address, how = result.probe.path, result.outcome.value.replace("-", " ")
             inside = [r for r in ev.from_pod(PathKind.EXTERNAL_IP, port) if r.probe.path.host == address.host]
+            place = f"/spec/externalIPs/{service.external_ips.index(address.host)}"
+            rest = json.dumps([{"op": "remove", "path": place}], separators=(",", ":"))
             yield Match(
                 subject=service.ref,
                 port=port.port,
@@ -187,5 +190,9 @@ def external_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
                 evidence=("a pod gets an answer there, but its own node gives it, not the way from outside",)
                 if any(r.outcome.is_good for r in inside)
                 else (),
-                fix=(f"check that {address.host} is routed to a node of the cluster",),
+                fix=(
+                    f"check that {address.host} is routed to a node of the cluster; if nobody needs it:",
+                    ev.kubectl(service.namespace, "patch", "service", service.name, "--type", "json", "-p", rest),
+                    f"takes {address.host} out of spec.externalIPs; the Service's other addresses stay",
+                ),
             )

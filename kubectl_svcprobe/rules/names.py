@@ -27,6 +27,22 @@ def _failed(ev: Evidence) -> list[PathResult]:
     return [r for r in ev.from_pod(PathKind.DNS) if r.outcome is Outcome.DNS_FAILED]
 
 
+def _unknown(ev: Evidence) -> list[PathResult]:
+    """Names that the DNS says it does not know, which is more than that no answer came."""
+    return [r for r in _failed(ev) if r.detail != UNANSWERED]
+
+
+def _is_doubtful(ev: Evidence) -> bool:
+    """A pod's first second may fail, or a busy node be late: where no settled pod repeated it, more is not known."""
+    return not ev.plan.settle and not all(any(o.is_retry for o in r.ran) for r in _failed(ev))
+
+
+CANNOT, FIRST = "cannot", "could at first not"
+
+#: Ends the message of what is doubtful.
+NOT_REPEATED = " This was a new pod's first second, and may be over: no other pod could repeat it."
+
+
 @rule("SVC610", "name-does-not-resolve", Severity.ERROR, reads={"Service"}, source=DNS_DOC)
 def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
     """**What.** The cluster's DNS answers, but does not know the Service's name.
@@ -40,14 +56,17 @@ def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
     **How to confirm.** In any pod: `nslookup SERVICE.NAMESPACE.svc.cluster.local.`, with the dot at its end, asks for the
     whole name and nothing else; `kubectl -n kube-system get configmap coredns -o yaml` shows what the DNS is told.
 
-    **Known exceptions.** A headless Service without a ready pod has no address to answer with. With `ignore
-    empty_service` in its Corefile, CoreDNS does not know a Service without endpoints; then that comes first.
+    **Known exceptions.** Where no second pod could repeat the lookup, it is not known whether the failure lasts. A
+    headless Service without a ready pod has no address to answer with. With `ignore empty_service` in its Corefile,
+    CoreDNS does not know a Service without endpoints; then that comes first.
     """
     service = ev.snapshot.service
-    failed = _failed(ev)
+    failed = _unknown(ev)
     if service is None or not failed or not _control_name_resolves(ev):
         return
-    names = listed(dict.fromkeys(r.probe.path.host for r in failed))
+    hosts = list(dict.fromkeys(r.probe.path.host for r in failed))
+    doubtful = _is_doubtful(ev)
+    names, verb = listed(hosts), "does" if len(hosts) == 1 else "do"
     found = [r.probe.path.host for r in ev.from_pod(PathKind.DNS) if r.outcome is not Outcome.DNS_FAILED]
     servers, domains = name_servers(ev.resolv_conf), search_domains(ev.resolv_conf)
     evidence = [f"name server {listed(servers)}"] if servers else []
@@ -55,14 +74,17 @@ def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
         evidence.append(f"{listed(dict.fromkeys(found))} resolves, so it may be the search list: {' '.join(domains)}")
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} cannot be found by name: {names} does not resolve.",
-        message=f"{names} does not resolve in a pod of {ev.snapshot.namespace}, while kubernetes.default.svc does.",
+        headline=f"{service.name} {FIRST if doubtful else CANNOT} be found by name: {names} {verb} not resolve.",
+        message=f"{names} {verb} not resolve in a pod of {ev.snapshot.namespace}, while kubernetes.default.svc does."
+        + (NOT_REPEATED if doubtful else ""),
         evidence=tuple(evidence),
         fix=(
             ev.kubectl("kube-system", "logs", "-l", "k8s-app=kube-dns", "--tail", "20"),
             "what the DNS is told to leave out or to rewrite:",
             ev.kubectl("kube-system", "get", "configmap", "coredns", "-o", "yaml"),
         ),
+        severity=Severity.UNKNOWN if doubtful else None,
+        confidence=Confidence.POSSIBLE if doubtful else Confidence.CERTAIN,
     )
 
 
@@ -81,13 +103,15 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     if only that answers, it is the way to the DNS Service. `nslookup -type=a` leaves the question for IPv6 out.
 
     **Known exceptions.** A NetworkPolicy that lets the probe pod out, but not to the DNS, is named as the cause (SVC605);
-    where policies could not be read, one may be the reason, and the verdict is unknown. Where
-    names resolve for a pod on another node, it is the node, and nothing is said here.
+    where policies could not be read, one may be the reason, and the verdict is unknown. Where names resolve for a pod on
+    another node, it is the node, and nothing is said here. Where no second pod could repeat the lookups, it is not known
+    whether the failure lasts.
     """
     service = ev.snapshot.service
     failed = _failed(ev)
     if service is None or not failed or _control_name_resolves(ev) or _resolves_elsewhere(ev):
         return
+    doubtful = _is_doubtful(ev)
     by_address = any(r.outcome.reached for r in (*ev.from_pod(PathKind.CLUSTER_IP), *ev.from_pod(PathKind.ENDPOINT)))
     servers = listed(name_servers(ev.resolv_conf)) or "the name server"
     egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
@@ -103,14 +127,15 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     doubt = f"; a NetworkPolicy may be why, {unread} could not be read" if unread else ""
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} cannot be found by name: cluster DNS does not answer"
+        headline=f"{service.name} {FIRST if doubtful else CANNOT} be found by name: cluster DNS does not answer"
         + (", though its address works" if by_address else "")
         + f"{doubt}.",
-        severity=Severity.UNKNOWN if unread else None,
-        confidence=Confidence.POSSIBLE if unread else Confidence.CERTAIN,
-        message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc.",
+        message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc."
+        + (NOT_REPEATED if doubtful else ""),
         evidence=tuple(evidence),
         fix=(ev.kubectl("kube-system", "get", "pods,endpointslices", "-l", "k8s-app=kube-dns", "-o", "wide"),),
+        severity=Severity.UNKNOWN if doubtful or unread else None,
+        confidence=Confidence.POSSIBLE if doubtful or unread else Confidence.CERTAIN,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.dataplane import Dataplane, Proxy
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.provider import cloud_of, container_cluster
-from kubectl_svcprobe.probe.expect import BEYOND_REACH, is_dropped_by_policy, is_left_open, why_expected
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, is_dropped_by_policy, is_left_open, refused_beside, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -84,17 +85,6 @@ def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iter
         yield f"dropped as declared: {listed(dropped)}"
     if any(is_left_open(ev.snapshot, r) for r in tried):
         yield "no proof either way: pods are treated as if the policy were Cluster, so what they get from node ports varies"
-
-
-def refused_beside(results: Iterable[PathResult]) -> list[PathResult]:
-    """Refusals at one address of a node whose other address answers at the same port."""
-    found = tuple(results)
-    good = {(r.probe.path.node, r.probe.path.port, r.probe.vantage) for r in found if r.outcome.is_good}
-    return [
-        r
-        for r in found
-        if r.outcome is Outcome.REFUSED and (r.probe.path.node, r.probe.path.port, r.probe.vantage) in good
-    ]
 
 
 def _unexplained(ev: Evidence, results: tuple[PathResult, ...]) -> list[PathResult]:
@@ -221,19 +211,22 @@ def node_port_at_primary_address_only(ev: Evidence) -> Iterator[Match]:
         if not refused:
             continue
         path = refused[0].probe.path
+        dataplane = ev.snapshot.dataplane or Dataplane()
+        is_known = dataplane.proxy is Proxy.NFTABLES and dataplane.node_port_addresses in ("", "null")
+        proxy = f"{dataplane.proxy.value} serves" if is_known else f"probably {dataplane.name} serves"
         good = next(r for r in tried if r.outcome.is_good and r.probe.path.node == path.node).probe.path
         yield Match(
             subject=service.ref,
             port=port.port,
             headline=f"{service.name} is refused at {path.target} of {path.node}, which answers at {good.target}: "
-            "probably its Service proxy serves node ports at the primary address only.",
+            f"{proxy} node ports at the primary address only.",
             message=f"Node port {port.node_port} of {path.node} answers at {good.host} and is refused at {path.host}.",
             evidence=tuple(f"{r.probe.path.target} ({r.probe.path.address_type}): refused" for r in refused[:5]),
             fix=(
                 f"give clients {good.host}, or have kube-proxy serve more addresses (nodePortAddresses):",
                 ev.kubectl("kube-system", "get", "configmap", "kube-proxy", "-o", "yaml"),
             ),
-            confidence=Confidence.LIKELY,
+            confidence=Confidence.CERTAIN if is_known else Confidence.LIKELY,
         )
 
 

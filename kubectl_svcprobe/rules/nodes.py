@@ -245,3 +245,39 @@ def _between(
         ),
         confidence=Confidence.LIKELY if policies else Confidence.CERTAIN,
     )
+
+
+@rule("SVC751", "node-is-cut-off", Severity.ERROR, reads={"Service"}, explains=("SVC903",), source=NETWORKING_DOC)
+def node_is_cut_off(ev: Evidence) -> Iterator[Match]:
+    """**What.** The probe pod reaches nothing at all, not even the `kubernetes` Service, and a pod on another node reaches this
+    Service.
+
+    **Why it matters.** Pods of that node reach nobody: its network plug-in, its routes, or its Service proxy. The Service
+    works for others.
+
+    **How to confirm.** `kubectl svcprobe` with any other Service and `--node NODE`: it reaches nothing either.
+
+    **Known exceptions.** An egress policy would hold for the pod on the other node too. Where no pod ran there, SVC903
+    says what was met.
+    """
+    service = ev.snapshot.service
+    if service is None or ev.vantage_is_sound or ev.probe is None:
+        return
+    there = (*ev.from_other_node(PathKind.ENDPOINT), *ev.from_other_node(PathKind.CLUSTER_IP))
+    works = [r.probe.path.target for r in there if r.outcome.is_good]
+    if not works:
+        return
+    node = ev.probe.node
+    yield Match(
+        subject=ObjectRef("Node", "", node),
+        headline=f"{service.name} cannot be reached from {node}, where pods reach nothing, not even the API server; "
+        f"from {ev.other_node} it answers.",
+        message=f"The probe pod on {node} reached neither {service.name} nor service/kubernetes; a pod on {ev.other_node} "
+        f"got an answer from {listed(works)}.",
+        evidence=tuple(f"{r.probe.path.target} from {node}: {r.outcome.value}" for r in ev.from_pod(PathKind.CONTROL)),
+        fix=(
+            f"look at the network of {node}:",
+            ev.kubectl("", "describe", "node", node),
+            ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}"),
+        ),
+    )

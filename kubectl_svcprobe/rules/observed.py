@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.probe.expect import LOST
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -105,6 +106,17 @@ def _silence_fixes(ev: Evidence, results: Sequence[PathResult], pod: Pod | None)
         yield ev.kubectl.svcprobe(service.namespace, service.name, "--path", "/healthz")
 
 
+def from_beside(ev: Evidence, port: ServicePort) -> list[str]:
+    """Silent endpoints that are so for a pod of their own node too: it is not the way between the nodes."""
+    silent = [
+        r
+        for r in ev.from_other_node(PathKind.ENDPOINT, port)
+        if r.outcome in LOST and r.probe.path.node == ev.other_node
+    ]
+    names = listed(r.probe.path.subject for r in silent)
+    return [f"{names} does not answer a pod on its own node {ev.other_node} either"] if silent else []
+
+
 def _every(results: Sequence[PathResult], noun: str) -> str:
     return f"The only {noun}" if len(results) == 1 else f"Each of the {len(results)} {noun}s"
 
@@ -140,6 +152,7 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
             if nodes
             else f"asked from {_vantage(ev)}"
         ]
+        evidence += from_beside(ev, port)
         if by_hand:
             evidence.append(
                 f"EndpointSlice {listed(by_hand)} is not kept by the control plane: are its addresses still right?"

@@ -219,7 +219,11 @@ def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[
         return join(probes, [], "the probe pod did not run")
     first = [o for probe in probes for o in _observations(probe, story, is_retry=plan.settle)]
     results = join(probes, first)
-    again = () if plan.settle else to_confirm(results, lambda r: bool(why_expected(snapshot, r, results)))
+    again = (
+        ()
+        if plan.settle or story.get("not-repeated")
+        else to_confirm(results, lambda r: bool(why_expected(snapshot, r, results)))
+    )
     second = [o for probe in again for o in _observations(probe, story, is_retry=True)]
     return join(probes, [*first, *second])
 
