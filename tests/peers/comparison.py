@@ -1,4 +1,4 @@
-"""The same faults, looked at by the plugin and by popeye.
+"""What popeye says of the faults, beside what the plugin has to say of them.
 
 python -m tests.peers.comparison [NAME…] [--write]
 """
@@ -6,19 +6,19 @@ python -m tests.peers.comparison [NAME…] [--write]
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import contextlib
 import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.__main__ import chosen
 from tests.faults.fault import Fault
-from tests.faults.stage import Trial, trials
+from tests.faults.stage import Stage
 from tests.lab import Lab
 from tests.lab.layout import CHECKOUT
 from tests.lab.progress import Progress
@@ -27,19 +27,21 @@ from . import build, popeye
 from .popeye import Issue, Named
 
 PAGE = CHECKOUT / "docs" / "comparison.md"
+PRESENT = 24  # faults in the cluster at a time
 
 INTRODUCTION = """# Compared with popeye
 
 [popeye](https://github.com/derailed/popeye) {version} is the linter for whole clusters that also looks at Services. It reads
 objects and never sends a packet; `kubectl svcprobe` looks at one Service, and does. So they are made for different questions,
-and this is only about one: **a Service is broken; who says why?** Both were run on Kubernetes {server} while each of the faults
-of [tests/faults](../tests/faults) was in the lab. `make popeye` repeats that and writes this page.
+and this is only about one: **a Service is broken; who says why?** popeye was run on Kubernetes {server} while the faults of
+[tests/faults](../tests/faults) were in the lab; `make popeye` repeats that and writes this page. What `kubectl svcprobe` has to
+say of each stands in the fault's file, and `make faults` holds it to that, code by code.
 
-For `kubectl svcprobe`, the *cause* counts as said where all its findings are those that the fault's file expects, with `exit` and
-verdict, and *perhaps* is put where the finding itself says that it is not certain. For popeye, any finding of any level counts
-that speaks of the same thing, and *symptom* that something of the fault's objects is reported as unhealthy; which of its
-codes count for what stands in [tests/peers/popeye.yaml](../tests/peers/popeye.yaml). The faults were collected for this plugin,
-from bug reports and the documentation; that it knows them is no wonder, what popeye sees of them is the measurement."""
+For popeye, any finding of any level counts as the *cause* that speaks of the same thing, and as a *symptom* that something of
+the fault is reported as unhealthy; which of its codes count for what stands in
+[tests/peers/popeye.yaml](../tests/peers/popeye.yaml). For `kubectl svcprobe`, *perhaps* is put where the finding itself has to
+say that it is not certain, and nothing where it has none. The faults were collected for this plugin, from bug reports and the
+documentation; that it knows them is no wonder, what popeye sees of them is the measurement."""
 HEALTHY = """
 ## Healthy Services that look odd
 
@@ -53,57 +55,72 @@ class Row:
     """What came of one fault."""
 
     fault: Fault
-    ours: str
-    ours_named: Named
     issues: list[Issue]
+
+    @property
+    def ours(self) -> str:
+        expect = self.fault.expect
+        sure = all(expect.confidence.get(code, "certain") == "certain" for code in popeye.causes(self.fault))
+        return ("" if sure else "perhaps ") + ", ".join(expect.codes)
+
+    @property
+    def ours_named(self) -> Named:
+        return Named.CAUSE if self.fault.expect.codes else Named.NOTHING
 
     @property
     def alarms(self) -> list[Issue]:
         """What popeye holds against the Service itself."""
-        return [
-            issue
-            for issue in self.issues
-            if issue.section == "services"
-            and issue.namespace in self.fault.namespaces
-            and issue.level >= popeye.WARNING
-        ]
+        return [issue for issue in self.own if issue.section == "services" and issue.level >= popeye.WARNING]
+
+    @property
+    def own(self) -> list[Issue]:
+        return [issue for issue in self.issues if issue.namespace in self.fault.namespaces]
+
+    @property
+    def style(self) -> int:
+        """How much popeye has to say about everything else that is there."""
+        return sum(issue.level >= popeye.WARNING and issue.section != "services" for issue in self.own)
 
 
-def ours(trial: Trial) -> tuple[str, Named]:
-    """What the plugin said, and how much of the fault that was."""
-    findings = [found for found in trial.answer.report.json["findings"] if found["severity"] != "info"]
-    codes = ", ".join(found["code"] for found in findings)
-    expected = popeye.causes(trial.fault)
-    said = [found for found in findings if found["code"] in expected]
-    if not trial.told:
-        unsure = [found for found in said if found["confidence"] != "certain"]
-        return f"{'perhaps ' if unsure else ''}{codes}", Named.CAUSE if said else Named.NOTHING
-    return codes, Named.SYMPTOM if findings else Named.NOTHING
+def portions(faults: Sequence[Fault]) -> Iterator[list[Fault]]:
+    """As many as go together; what breaks the cluster is alone."""
+    aside = [fault for fault in faults if fault.breaks or fault.group == "cluster"]
+    together = [fault for fault in faults if fault not in aside]
+    yield from (together[first : first + PRESENT] for first in range(0, len(together), PRESENT))
+    yield from ([fault] for fault in aside)
 
 
 def measure(lab: Lab, faults: Sequence[Fault], program: Path, progress: Progress) -> list[Row]:
-    issues: dict[str, list[Issue]] = {}
-
-    def look(lab: Lab, fault: Fault) -> None:
-        issues[fault.name] = popeye.look(lab, program)
-        progress.at(f"{len(issues)} of {len(faults)}, {fault.name}")
-
-    unrepaired = [dataclasses.replace(fault, repair=None) for fault in faults]
-    with trials(lab, unrepaired, show=look) as futures:
-        rows = [row(fault, futures[fault.name], issues) for fault in unrepaired]
-    return [*filter(None, rows)]
+    stage, rows = Stage(lab), list[Row]()
+    with contextlib.closing(stage.watcher):
+        for portion in portions(faults):
+            rows += look_at(stage, portion, program)
+            progress.line(f"{len(rows)} of {len(faults)}")
+    return rows
 
 
-def row(fault: Fault, future: Future[Trial], issues: dict[str, list[Issue]]) -> Row | None:
-    """None where the fault did not come about, or popeye gave up; that is told, and the page is about the others."""
+def look_at(stage: Stage, portion: Sequence[Fault], program: Path) -> list[Row]:
+    """One look at all of them, or at those that have come about."""
+    stage.prepare(portion)
+    with contextlib.ExitStack() as stack:
+        stack.callback(stage.clear, portion)
+        with ThreadPoolExecutor(PRESENT) as pool:
+            have = [*pool.map(lambda fault: comes_about(stage, fault), portion)]
+        present = [fault for fault, has in zip(portion, have, strict=True) if has]
+        for fault in present:
+            stack.enter_context(stage.made(fault))
+            stack.enter_context(stage.broken(fault))
+        issues = popeye.look(stage.lab, program)
+    return [Row(fault, issues) for fault in present]
+
+
+def comes_about(stage: Stage, fault: Fault) -> bool:
     try:
-        trial = future.result()
+        stage.come_about(fault)
     except Exception as error:
         print(f"{fault.name}: {type(error).__name__}: {error}", file=sys.stderr)
-        return None
-    for told in trial.told:
-        print(f"{fault.name}: {told}", file=sys.stderr)
-    return Row(fault, *ours(trial), issues[fault.name])
+        return False
+    return True
 
 
 def cell(named: Named, said: str) -> str:
@@ -124,7 +141,7 @@ def broken_table(rows: Sequence[Row], judgement: popeye.Judgement) -> tuple[str,
 
 
 def healthy_table(rows: Sequence[Row]) -> tuple[str, int, int]:
-    """And how many Services each raised an alarm about."""
+    """And how many Services each raises an alarm about."""
     lines = ["| Service | what is odd | kubectl svcprobe | popeye |", "|---|---|---|---|"]
     for entry in rows:
         codes = ", ".join(sorted({issue.code for issue in entry.alarms}))
@@ -154,19 +171,12 @@ def page(rows: Sequence[Row], judgement: popeye.Judgement, server: str) -> str:
     totals += (
         f"`kubectl svcprobe` raised an alarm {our_alarms} times and popeye {their_alarms} times.\n\n## The faults\n"
     )
-    style = sum(style_warnings(entry) for entry in healthy)
+    style = sum(entry.style for entry in healthy)
     parts = [
         INTRODUCTION.format(version=build.version("popeye"), server=server), totals, table,
         HEALTHY.format(style=style), odd,
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
-
-
-def style_warnings(entry: Row) -> int:
-    return sum(
-        issue.level >= popeye.WARNING and issue.section != "services" and issue.namespace in entry.fault.namespaces
-        for issue in entry.issues
-    )
 
 
 def in_lab(do: Callable[[Lab], str], progress: Progress) -> str:
