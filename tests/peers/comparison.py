@@ -105,18 +105,20 @@ def look_at(stage: Stage, portion: Sequence[Fault], program: Path) -> list[Row]:
     with contextlib.ExitStack() as stack:
         stack.callback(stage.clear, portion)
         with ThreadPoolExecutor(PRESENT) as pool:
-            have = [*pool.map(lambda fault: comes_about(stage, fault), portion)]
-        present = [fault for fault, has in zip(portion, have, strict=True) if has]
-        for fault in present:
+            have = [*pool.map(lambda fault: succeeds(fault, stage.come_about), portion)]
+        present = []
+        for fault, has in zip(portion, have, strict=True):
             stack.enter_context(stage.made(fault))
-            stack.enter_context(stage.broken(fault))
+            if has and succeeds(fault, lambda fault: stack.enter_context(stage.broken(fault))):
+                present.append(fault)
         issues = popeye.look(stage.lab, program)
     return [Row(fault, issues) for fault in present]
 
 
-def comes_about(stage: Stage, fault: Fault) -> bool:
+def succeeds(fault: Fault, step: Callable[[Fault], object]) -> bool:
+    """What does not come about is told, and the page is about the others."""
     try:
-        stage.come_about(fault)
+        step(fault)
     except Exception as error:
         print(f"{fault.name}: {type(error).__name__}: {error}", file=sys.stderr)
         return False
