@@ -39,14 +39,15 @@ say of each stands in the fault's file, and `make faults` holds it to that, code
 
 For popeye, any finding of any level counts as the *cause* that speaks of the same thing, and as a *symptom* that something of
 the fault is reported as unhealthy; which of its codes count for what stands in
-[tests/peers/popeye.yaml](../tests/peers/popeye.yaml). For `kubectl svcprobe`, *perhaps* is put where the finding itself has to
-say that it is not certain, and nothing where it has none. The faults were collected for this plugin, from bug reports and the
-documentation; that it knows them is no wonder, what popeye sees of them is the measurement."""
+[tests/peers/popeye.yaml](../tests/peers/popeye.yaml). For `kubectl svcprobe`, *perhaps* is put where the fault's file demands
+that the finding says it is not certain. The faults were collected for this plugin, from bug reports and the documentation; that
+it knows them is no wonder, what popeye sees of them is the measurement."""
 HEALTHY = """
 ## Healthy Services that look odd
 
-Of these nothing is broken. What each says about the Service at the level of a warning or an error is a false alarm. What popeye
-says about how pods are written ({style} warnings here, such as missing limits) is its purpose, and not counted.
+Of these nothing is broken. What each says about the Service at the level of a warning or an error is a false alarm. Not counted
+is what popeye says about how things are written, which is its purpose: of pods and workloads {style} warnings here, such as
+missing limits, and of Services that there is a single endpoint (POP-1109), which is true of most of these.
 """
 
 
@@ -58,19 +59,19 @@ class Row:
     issues: list[Issue]
 
     @property
+    def is_healthy(self) -> bool:
+        """Also where a fault of the cluster does the Service no harm."""
+        return self.fault.group == "healthy" or not popeye.causes(self.fault)
+
+    @property
     def ours(self) -> str:
         expect = self.fault.expect
         sure = all(expect.confidence.get(code, "certain") == "certain" for code in popeye.causes(self.fault))
-        return ("" if sure else "perhaps ") + ", ".join(expect.codes)
+        return ("" if sure else "perhaps ") + ", ".join(expect.codes or expect.information)
 
     @property
-    def ours_named(self) -> Named:
-        return Named.CAUSE if self.fault.expect.codes else Named.NOTHING
-
-    @property
-    def alarms(self) -> list[Issue]:
-        """What popeye holds against the Service itself."""
-        return [issue for issue in self.own if issue.section == "services" and issue.level >= popeye.WARNING]
+    def our_alarms(self) -> str:
+        return ", ".join(self.fault.expect.codes)
 
     @property
     def own(self) -> list[Issue]:
@@ -134,21 +135,24 @@ def broken_table(rows: Sequence[Row], judgement: popeye.Judgement) -> tuple[str,
     counts: dict[str, Counter[Named]] = {"kubectl svcprobe": Counter(), "popeye": Counter()}
     for entry in rows:
         named, issues = judgement.of(entry.fault, entry.issues)
-        counts["kubectl svcprobe"][entry.ours_named] += 1
+        counts["kubectl svcprobe"][Named.CAUSE] += 1
         counts["popeye"][named] += 1
         codes = ", ".join(sorted({issue.code for issue in issues}))
-        cells = cell(entry.ours_named, entry.ours), cell(named, codes)
+        cells = cell(Named.CAUSE, entry.ours), cell(named, codes)
         lines.append(f"| `{entry.fault.name}` | {entry.fault.cause} | {' | '.join(cells)} |")
     return "\n".join(lines), counts
 
 
-def healthy_table(rows: Sequence[Row]) -> tuple[str, int, int]:
+def healthy_table(rows: Sequence[Row], judgement: popeye.Judgement) -> tuple[str, int, int]:
     """And how many Services each raises an alarm about."""
     lines = ["| Service | what is odd | kubectl svcprobe | popeye |", "|---|---|---|---|"]
+    theirs = 0
     for entry in rows:
-        codes = ", ".join(sorted({issue.code for issue in entry.alarms}))
-        lines.append(f"| `{entry.fault.name}` | {entry.fault.cause} | {entry.ours or '–'} | {codes or '–'} |")
-    return "\n".join(lines), sum(bool(entry.ours) for entry in rows), sum(bool(entry.alarms) for entry in rows)
+        alarms = judgement.alarms(entry.fault, entry.issues)
+        theirs += bool(alarms)
+        codes = ", ".join(sorted({issue.code for issue in alarms}))
+        lines.append(f"| `{entry.fault.name}` | {entry.fault.cause} | {entry.our_alarms or '–'} | {codes or '–'} |")
+    return "\n".join(lines), sum(bool(entry.our_alarms) for entry in rows), theirs
 
 
 def total_table(counts: dict[str, Counter[Named]]) -> str:
@@ -165,10 +169,10 @@ def total_table(counts: dict[str, Counter[Named]]) -> str:
 
 
 def page(rows: Sequence[Row], judgement: popeye.Judgement, server: str) -> str:
-    broken = [entry for entry in rows if entry.fault.group != "healthy"]
-    healthy = [entry for entry in rows if entry.fault.group == "healthy"]
+    healthy = [entry for entry in rows if entry.is_healthy]
+    broken = [entry for entry in rows if not entry.is_healthy]
     table, counts = broken_table(broken, judgement)
-    odd, our_alarms, their_alarms = healthy_table(healthy)
+    odd, our_alarms, their_alarms = healthy_table(healthy, judgement)
     totals = f"\n{len(broken)} faults:\n\n{total_table(counts)}\n\nTo {len(healthy)} healthy Services, "
     totals += (
         f"`kubectl svcprobe` raised an alarm {our_alarms} times and popeye {their_alarms} times.\n\n## The faults\n"

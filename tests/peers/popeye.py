@@ -45,28 +45,36 @@ class Issue:
 class Judgement:
     names: Mapping[str, Sequence[str]]
     symptoms: Sequence[str]
+    advice: Sequence[str]
 
     @classmethod
     def load(cls) -> Judgement:
         said = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-        return cls(said["names"], said["symptoms"])
+        return cls(said["names"], said["symptoms"], said["advice"])
 
     def of(self, fault: Fault, issues: Iterable[Issue]) -> tuple[Named, list[Issue]]:
         """And what it rests on."""
         of_fault = [issue for issue in issues if belongs(issue, fault)]
         named = [matching(of_fault, self.names.get(code, ())) for code in causes(fault)]
         told = [issue for found in named for issue in found]
-        if all(named):
+        if named and all(named):
             return Named.CAUSE, told
         if told:
             return Named.PART, told
         shown = [issue for issue in matching(of_fault, self.symptoms) if issue.level >= WARNING]
         return (Named.SYMPTOM if shown else Named.NOTHING), shown
 
+    def alarms(self, fault: Fault, issues: Iterable[Issue]) -> list[Issue]:
+        """What it holds against a fault's Services themselves."""
+        own = [issue for issue in issues if issue.section == "services" and issue.namespace in fault.namespaces]
+        advice = matching(own, self.advice)
+        return [issue for issue in own if issue.level >= WARNING and issue not in advice]
+
 
 def causes(fault: Fault) -> Sequence[str]:
     """As codes of the plugin's: in a pair each, else the first, which the others only accompany."""
-    return fault.expect.codes if fault.group == "pairs" else fault.expect.codes[:1]
+    codes = fault.expect.codes or fault.expect.information
+    return codes if fault.group == "pairs" else codes[:1]
 
 
 def belongs(issue: Issue, fault: Fault) -> bool:
