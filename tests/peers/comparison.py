@@ -35,7 +35,8 @@ INTRODUCTION = """# Compared with popeye
 objects and never sends a packet; `kubectl svcprobe` looks at one Service, and does. So they are made for different questions,
 and this is only about one: **a Service is broken; who says why?** popeye was run on Kubernetes {server} while the faults of
 [tests/faults](../tests/faults) were in the lab; `make popeye` repeats that and writes this page. What `kubectl svcprobe` has to
-say of each stands in the fault's file, and `make faults` holds it to that, code by code.
+say of each stands in the fault's file, and `make faults` holds it to that, code by code: its column is what tests demand, not
+what this run has seen.
 
 For popeye, any finding of any level counts as the *cause* that speaks of the same thing, and as a *symptom* that something of
 the fault is reported as unhealthy; which of its codes count for what stands in
@@ -156,7 +157,7 @@ def healthy_table(rows: Sequence[Row], judgement: popeye.Judgement) -> tuple[str
 
 
 def total_table(counts: dict[str, Counter[Named]]) -> str:
-    lines = ["| of the faults, it said | " + " | ".join(counts) + " |", "|---|" + "---|" * len(counts)]
+    lines = ["| of the faults, it says | " + " | ".join(counts) + " |", "|---|" + "---|" * len(counts)]
     words = {
         Named.CAUSE: "the cause",
         Named.PART: "one of two causes",
@@ -173,9 +174,9 @@ def page(rows: Sequence[Row], judgement: popeye.Judgement, server: str) -> str:
     broken = [entry for entry in rows if not entry.is_healthy]
     table, counts = broken_table(broken, judgement)
     odd, our_alarms, their_alarms = healthy_table(healthy, judgement)
-    totals = f"\n{len(broken)} faults:\n\n{total_table(counts)}\n\nTo {len(healthy)} healthy Services, "
-    totals += (
-        f"`kubectl svcprobe` raised an alarm {our_alarms} times and popeye {their_alarms} times.\n\n## The faults\n"
+    totals = (
+        f"\n{len(broken)} faults:\n\n{total_table(counts)}\n\nAlarms about {len(healthy)} healthy Services: "
+        f"`kubectl svcprobe` {our_alarms}, popeye {their_alarms}.\n\n## The faults\n"
     )
     style = sum(entry.style for entry in healthy)
     parts = [
