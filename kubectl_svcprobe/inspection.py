@@ -236,6 +236,7 @@ def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> Prob
         pod=run.name,
         node=run.node,
         ips=run.ips,
+        mesh=run.mesh,
         image=run.image,
         curl_version=curl_version(run.log),
         settled=settled,

@@ -230,7 +230,7 @@ class ProbeFacts:
     """The probe pod of this run.
 
     `other_node` is where a further pod repeated what another node tells apart. `problem` is why it has no answer,
-    `leftover` why it may still be there; `seconds` counts all pods.
+    `leftover` why it may still be there; `seconds` counts all pods. `mesh` is whose proxy an injector gave it.
     """
 
     namespace: str
@@ -244,6 +244,7 @@ class ProbeFacts:
     problem: str
     leftover: str
     other_node: str = ""
+    mesh: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ READ = (
     Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
     Permission(r.REPLICA_SETS, ("list",), "which revision of a failing Deployment came before", "no way back is named"),
     Permission(r.AUTOSCALERS, ("list",), "who scaled a workload to zero", "an autoscaler is not named"),
+    Permission(
+        r.PEER_AUTHENTICATIONS, ("list",), "whether Istio wants mutual TLS, where pods run it", "that is only possible"
+    ),
+    Permission(r.AUTHORIZATION_POLICIES, ("list",), "whether Istio may refuse a request", "that is only possible"),
 )
 
 PROBE = (

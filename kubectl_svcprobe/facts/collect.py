@@ -15,6 +15,7 @@ from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.facts.around import look_around
 from kubectl_svcprobe.facts.closer import look_closer
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
+from kubectl_svcprobe.facts.mesh import look_at_mesh
 from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Event, Node
 from kubectl_svcprobe.facts.policy import NetworkPolicy
@@ -69,6 +70,7 @@ def collect(
             pods=pods,
         )
         snapshot = look_around(reader, look_closer(reader, snapshot), probe_labels or {})
+        snapshot = look_at_mesh(reader, snapshot)
         return replace(snapshot, unread=reader.account())
 
 

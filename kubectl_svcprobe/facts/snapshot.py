@@ -13,6 +13,7 @@ from functools import cached_property
 from kubectl_svcprobe.facts.around import Around
 from kubectl_svcprobe.facts.dataplane import Dataplane
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
+from kubectl_svcprobe.facts.mesh import IstioPolicies
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
 from kubectl_svcprobe.facts.policy import NetworkPolicy, selects
@@ -81,6 +82,7 @@ class Snapshot:
     namespace_exists: bool = True
     around: Around = field(default_factory=Around)
     api_groups: frozenset[str] = frozenset()
+    istio: IstioPolicies | None = None
     dataplane: Dataplane | None = None
     proxy_pods: tuple[Pod, ...] | None = None
     dns_slices: tuple[EndpointSlice, ...] | None = None

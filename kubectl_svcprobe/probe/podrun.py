@@ -20,6 +20,7 @@ from kubectl_svcprobe.errors import (
     NotFound,
     ProbePodError,
 )
+from kubectl_svcprobe.facts.mesh import mesh_of
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.workload import ContainerStatus, Pod
 from kubectl_svcprobe.interrupts import Interrupts
@@ -73,6 +74,7 @@ class PodRun:
     name: str
     node: str = ""
     ips: tuple[str, ...] = ()
+    mesh: str = ""
     image: str = ""
     log: bytes = b""
     problem: str = ""
@@ -141,7 +143,7 @@ def run(
             raise
         finally:
             if life.pod:
-                result.node, result.ips = life.pod.node, life.pod.ips
+                result.node, result.ips, result.mesh = life.pod.node, life.pod.ips, mesh_of(life.pod)
             result.is_ignored = bool(result.problem and result.node and not life.is_acknowledged)
             if life.exists and not (keep and not result.problem):
                 say(f"removing probe pod {life.namespace}/{life.name}")

@@ -14,6 +14,7 @@ from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.foretold import unread_policies
+from kubectl_svcprobe.rules.meshes import wants_mutual_tls
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, POLICY_DOC, Match, rule
 from kubectl_svcprobe.words import listed
 
@@ -57,7 +58,7 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
 
     **How it is known.** Where the connection was closed or reset, the same endpoint was asked in other ways too: in plain
     text or by TLS, by HTTP/2 from the first byte, with a line of the PROXY protocol in front. If it had understood one of
-    them, that would be the finding (SVC706, SVC707, SVC709).
+    them, that would be the finding (SVC706, SVC707, SVC709). A mesh that wants mutual TLS is another one (SVC740).
 
     **Known exceptions.** A page that takes longer than `--timeout`. A port that is no web server: `--path` or its name
     made this tool ask by HTTP.
@@ -70,7 +71,7 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
         return
     for port in service.ports:
         results = _all_fail_with(ev, port, {Outcome.NO_ANSWER, Outcome.RESET})
-        if not results or ev.closer.understands(port):
+        if not results or ev.closer.understands(port) or wants_mutual_tls(ev, results):
             continue
         outcome = Counter(r.outcome for r in results).most_common(1)[0][0]
         first = results[0]

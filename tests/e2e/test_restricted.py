@@ -182,10 +182,10 @@ NEEDED_FOR = {
 
 
 #: What only adds a word to the finding about a Service that is down: its refusal takes nothing else away.
-OPTIONAL = {"replicasets", "horizontalpodautoscalers"}
+OPTIONAL = {"replicasets", "horizontalpodautoscalers", "peerauthentications", "authorizationpolicies"}
 
 
-@pytest.mark.parametrize("plural", OPTIONAL)
+@pytest.mark.parametrize("plural", sorted(OPTIONAL))
 def test_what_only_adds_a_word_takes_nothing_else_away(web: Namespace, plural: str) -> None:
     kubeconfig = make_user(web, [*(p for p in READ if p.plural != plural), *PROBE])
     answer = svcprobe(web.lab, "typo", "--kubeconfig", str(kubeconfig))

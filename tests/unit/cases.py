@@ -203,6 +203,7 @@ def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, An
         pod="svcprobe-x7k2qf",
         node=str(story.get("node", "node-1")),
         ips=_ips(story),
+        mesh=str(story.get("mesh", "")),
         image="docker.io/curlimages/curl:8.17.0",
         curl_version="8.17.0",
         settled=any(o.is_retry for r in from_pod for o in r.observations),
