@@ -9,6 +9,7 @@ from enum import Enum
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.scaling import ReadinessProbe
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.facts.times import seconds_between
 from kubectl_svcprobe.facts.wording import (
     config_trouble,
     exit_in_words,
@@ -36,6 +37,9 @@ class Kind(str, Enum):
     UNNOTICED = "unnoticed"
     STARTING = "starting"
 
+
+#: Seconds for which a pod may run without being ready, before that says something of its readiness probe.
+YOUNG = 30.0
 
 #: A waiting container's reasons, by what they are about.
 IMAGE_REASONS = frozenset(
@@ -177,6 +181,8 @@ def _of_readiness(pod: Pod, snapshot: Snapshot) -> Cause:
     if not main or any(status.state != "running" for status in main):
         return Cause(Kind.STARTING, "it is still starting")
     waiting = [s.name for s in main if not s.ready]
+    if waiting and 0 < seconds_between(pod.meta.created, snapshot.taken) < YOUNG:
+        return Cause(Kind.STARTING, f"container {waiting[0]} is starting: its readiness probe has not succeeded yet")
     if waiting:
         return Cause(Kind.PROBE, f"container {waiting[0]} runs, but its readiness probe has not succeeded", waiting[0])
     containers = pod.conditions.get("ContainersReady")

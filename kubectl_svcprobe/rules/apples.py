@@ -191,4 +191,7 @@ def _set_aside(apples: Apples) -> Iterator[str]:
         key = sorted(selector)[0]
         aside = f"{key}={selector[key][:40]}-aside"
         yield f"to take it out of {apples.ev.service.name} and keep it for a look, while {pod.workload} makes another one:"
-        yield apples.ev.kubectl(pod.meta.namespace, "label", "pod", pod.meta.name, aside, "--overwrite")
+        # Without its hash, the ReplicaSet lets go of it, whatever else that selects by.
+        yield apples.ev.kubectl(
+            pod.meta.namespace, "label", "pod", pod.meta.name, aside, "pod-template-hash-", "--overwrite"
+        )

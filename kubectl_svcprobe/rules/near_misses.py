@@ -17,9 +17,10 @@ from kubectl_svcprobe.words import close, labels, nearest
 #: Kinds whose pod template can be patched.
 WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet")
 
-#: Labels that name a release, a revision or one half of a blue-green pair, and move on with it.
+#: Labels that name a version or one half of a blue-green pair, and move on. Not `release` or `stage`: those name another
+#: installation, to which nobody's traffic should be sent.
 MOVES_ON = re.compile(
-    r"(^|[./-])(version|release|revision|rev|track|slot|colou?r|deployment|chart|build|commit|tag|stage"
+    r"(^|[./-])(version|revision|rev|track|slot|colou?r|chart|build|commit|tag"
     r"|pod-template-hash|controller-revision-hash|rollouts-pod-template-hash)$",
     re.IGNORECASE,
 )

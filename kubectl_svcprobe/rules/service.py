@@ -8,7 +8,7 @@ from typing import Any
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
-from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import listed, nearest
 
@@ -114,7 +114,8 @@ def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** `kubectl apply` merges ports by their number alone, so an update may drop one of two ports with the
     same number, such as 53/UDP beside 53/TCP. Clients of the lost one are refused.
 
-    **Known exceptions.** Somebody may have removed the port on purpose after the last apply.
+    **Known exceptions.** Somebody may have removed the port on purpose after the last apply; so this is never more than
+    likely.
 
     **How to confirm.** Compare `.spec.ports` with the annotation `kubectl.kubernetes.io/last-applied-configuration`.
     """
@@ -128,8 +129,8 @@ def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
         kept = next(p for n, p in sorted(has) if n == number)
         yield Match(
             subject=service.ref,
-            headline=f"{service.name} has lost its port {number}/{protocol}: "
-            f"kubectl apply keeps one of two ports with the same number, here {number}/{kept}.",
+            headline=f"{service.name} has lost its port {number}/{protocol}, probably to kubectl apply, "
+            f"which keeps one of two ports with the same number, here {number}/{kept}.",
             message=f"The last applied manifest has {number}/{kept} and {number}/{protocol}; the Service has only the first.",
             fix=(
                 "apply the manifest again by the server, which tells the two apart: kubectl apply --server-side; or add it:",
@@ -141,4 +142,5 @@ def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
                 ),
             ),
             port=number,
+            confidence=Confidence.LIKELY,
         )
