@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from kubectl_svcprobe.facts.json_fields import flag, integer, items, mapping, text, texts
 from kubectl_svcprobe.facts.model import Json, Meta, ObjectRef
 
+#: Who keeps the slices of Services that have a selector.
+CONTROLLER = "endpointslice-controller.k8s.io"
+
 
 @dataclass(frozen=True)
 class EndpointPort:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.endpoint import CONTROLLER, EndpointSlice
 from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import LOST
@@ -106,6 +107,8 @@ def evidence(apples: Apples) -> Iterator[str]:
         yield f"their containers declare port {listed(map(str, declared))}, not {failed[0].probe.path.port}"
     if pods and not any(container.has_readiness_probe for pod in pods for container in pod.containers):
         yield "no readiness probe, so they get traffic whether they answer or not"
+    for piece, _ in _by_hand(apples):
+        yield f"EndpointSlice {piece.meta.name}, which is kept by hand, holds it"
     yield from _affinity(ev)
 
 
@@ -158,7 +161,25 @@ def fixes(apples: Apples) -> Iterator[str]:
         yield ev.kubectl(namespace, "logs", subject, "--all-containers", "--tail", "20")
         yield from _set_aside(apples)
     else:
-        yield f"look at what is behind {apples.failed[0].probe.path.target}"
+        yield from list(_take_out(apples)) or [f"look at what is behind {apples.failed[0].probe.path.target}"]
+
+
+def _by_hand(apples: Apples) -> Iterator[tuple[EndpointSlice, list[int]]]:
+    """The slices kept by hand that hold failing addresses beside others, and the places of those."""
+    hosts = {r.probe.path.host for r in apples.failed}
+    for piece in apples.ev.snapshot.slices:
+        places = [place for place, endpoint in enumerate(piece.endpoints) if endpoint.address in hosts]
+        if piece.managed_by != CONTROLLER and 0 < len(places) < len(piece.endpoints):
+            yield piece, places
+
+
+def _take_out(apples: Apples) -> Iterator[str]:
+    for piece, places in _by_hand(apples):
+        gone = listed(piece.endpoints[place].address for place in places)
+        ops = [{"op": "remove", "path": f"/endpoints/{place}"} for place in reversed(places)]
+        yield f"if nobody is meant to be at {gone} any more:"
+        yield apples.ev.kubectl.json_patches(piece.meta.namespace, "endpointslice", piece.meta.name, *ops)
+        yield f"this takes {gone} out of {piece.meta.name}, which is kept by hand; the other addresses stay"
 
 
 def telling_labels(these: Sequence[Pod], those: Sequence[Pod]) -> dict[str, str]:

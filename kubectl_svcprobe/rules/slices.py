@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts.endpoint import EndpointSlice
+from kubectl_svcprobe.facts.endpoint import CONTROLLER, EndpointSlice
 from kubectl_svcprobe.facts.model import ObjectRef, ServicePort
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.exposure import PathKind
@@ -15,8 +15,7 @@ from kubectl_svcprobe.rules.unready import reasons
 from kubectl_svcprobe.words import count, labels, listed, nearest
 
 SERVICE_NAME = "kubernetes.io/service-name"
-#: Who keeps slices of Services with a selector; others that sign their slices (meshes of clusters) are left alone.
-CONTROLLER = "endpointslice-controller.k8s.io"
+#: Whose slices are judged; others that sign theirs (meshes of clusters) are left alone.
 BY_HAND = frozenset({"", "endpointslicemirroring-controller.k8s.io"})
 
 
