@@ -26,6 +26,9 @@ def facts_unread(ev: Evidence) -> Iterator[Match]:
     **What else is said.** Where the EndpointSlices could be read and hold nothing ready, or the ClusterIP refused the
     probe pod, the Service is down, and only the reason is unknown.
 
+    **How to confirm.** `kubectl auth can-i list pods` and `kubectl auth can-i list endpointslices.discovery.k8s.io`, in the
+    namespace.
+
     **Known exceptions.** Where the Service's own address answered the probe pod, that decides, and the refused reads are
     only listed.
     """
@@ -81,6 +84,9 @@ def probe_pod_failed(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Then nothing was tried from inside the cluster, and this is not the Service's fault. The reason is
     quoted as the cluster gives it: a permission, a quota, an admission webhook, an image, no node.
 
+    **How to confirm.** `kubectl svcprobe SERVICE --dry-run` prints the pod; `kubectl create -f` of that, and `kubectl describe
+    pod`, show the same refusal.
+
     **Known exceptions.** None: where the objects alone show what is broken, that finding comes first.
     """
     if ev.probe is None or not ev.probe.problem:
@@ -114,6 +120,9 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
 
     **Why it matters.** So its failures say nothing about this Service. An egress policy of the namespace, a node without a
     working network or Service proxy, or both.
+
+    **How to confirm.** The same command with any other Service, and with `--node` for another node: if nothing is reached
+    from there either, it is the namespace's policies.
 
     **Known exceptions.** None known.
     """

@@ -136,6 +136,9 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Something between the nodes and pods drops them: a NetworkPolicy of the network plug-in's own kind,
     a firewall, a broken tunnel; or, for endpoints that somebody wrote by hand, nothing is there.
 
+    **How to confirm.** `kubectl svcprobe SERVICE --node NODE` on the node of one of the pods: what answers there is cut off
+    on the way, what does not is the pod, or a policy on it.
+
     **Known exceptions.** Where NetworkPolicies do not admit the probe, that is named first (SVC601, SVC602, SVC603, SVC604).
     Where policies or pods could not be read, such a one may be the reason, and the verdict is unknown.
     """
