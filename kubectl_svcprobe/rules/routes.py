@@ -11,8 +11,13 @@ from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import GATEWAY_DOC, INGRESS_DOC, Match, rule
 from kubectl_svcprobe.words import listed
 
+#: In the place of a port's name: AWS' controller takes what to do from an annotation of the Ingress, and asks no Service.
+ANNOTATED = "use-annotation"
+
 
 def _has(service: Service, backend: Backend) -> bool:
+    if backend.name == ANNOTATED:
+        return True
     if backend.name:
         return any(port.name == backend.name for port in service.ports)
     return not backend.number or any(port.port == backend.number for port in service.ports)
@@ -67,7 +72,8 @@ def ingress_names_no_port_of_it(ev: Evidence) -> Iterator[Match]:
 
     **How to confirm.** `kubectl describe ingress NAME` shows an error in the place of the backend's addresses.
 
-    **Known exceptions.** Only the Ingresses of the Service's own namespace can lead to it, and only they are read. Where
+    **Known exceptions.** The word `use-annotation` in the place of a port is no port, but AWS' controller's own. Only the
+    Ingresses of the Service's own namespace can lead to it, and only they are read. Where
     the command was told one port (`SERVICE:PORT`) they are not looked at.
     """
     yield from _wrong_ports(ev, "Ingress")
