@@ -87,8 +87,8 @@ def _is_daemon(ev: Evidence) -> bool:
 def _internal_evidence(ev: Evidence, port: ServicePort, here: str, serving: set[str]) -> Iterator[str]:
     for result in ev.from_pod(PathKind.CLUSTER_IP, port):
         how = result.outcome.value.replace("-", " ")
-        has = "has" if here in serving else "has not"
-        yield f"{result.probe.path.target} from a pod on {here}, which {has} one: {how}"
+        has = "has one" if here in serving else "has none"
+        yield f"{result.probe.path.target} from a pod on {here}, which {has}: {how}"
 
 
 @rule(
