@@ -13,7 +13,15 @@ _numbers = itertools.count()
 
 
 def rules(permissions: Iterable[Permission]) -> list[Object]:
-    return [{"apiGroups": [p.resource.group], "resources": [p.plural], "verbs": list(p.verbs)} for p in permissions]
+    return [
+        {
+            "apiGroups": [p.resource.group],
+            "resources": [p.plural],
+            "verbs": list(p.verbs),
+            "resourceNames": list(p.names),
+        }
+        for p in permissions
+    ]
 
 
 def make_user(namespace: Namespace, permissions: Iterable[Permission], everywhere: bool = True) -> Path:

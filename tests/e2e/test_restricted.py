@@ -174,6 +174,7 @@ NEEDED_FOR = {
     "endpointslices": "web",
     "events": "web",
     "networkpolicies": "web",
+    "ingresses": "web",
     "nodes": "web",
     "deployments": "typo",
     "statefulsets": "typo",
@@ -182,7 +183,14 @@ NEEDED_FOR = {
 
 
 #: What only adds a word to the finding about a Service that is down: its refusal takes nothing else away.
-OPTIONAL = {"replicasets", "horizontalpodautoscalers", "peerauthentications", "authorizationpolicies"}
+OPTIONAL = {
+    "httproutes",
+    "configmaps",
+    "replicasets",
+    "horizontalpodautoscalers",
+    "peerauthentications",
+    "authorizationpolicies",
+}
 
 
 @pytest.mark.parametrize("plural", sorted(OPTIONAL))
