@@ -4,10 +4,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m tests.lab
 SEED ?= 1
+POLICY_SEED ?= 4
 COUNT ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench mutants lab lab-down lab-shell lab-conformance popeye build-lab clean
+.PHONY: help demo test check faults policies bench mutants lab lab-down lab-shell lab-conformance popeye build-lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,10 @@ check: $(READY) ## style and types
 faults: $(READY) ## every fault of tests/faults in the lab, and what is said of it (FAULTS: only these)
 	$(LAB) up --reuse
 	$(BIN)/python -m tests.faults $(FAULTS)
+
+policies: $(READY) ## NetworkPolicies by chance: what is foretold, against real packets (POLICY_SEED: other ones)
+	$(LAB) up --reuse
+	SVCPROBE_POLICY_SEED=$(POLICY_SEED) $(BIN)/python -m pytest -s tests/e2e/test_policies.py tests/e2e/test_young_pods.py
 
 bench: $(READY) ## how fast it is
 	$(LAB) up --reuse

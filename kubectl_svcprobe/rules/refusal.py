@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.facts.policy import Answer
+from kubectl_svcprobe.facts.traffic import INGRESS
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.closer import Inside
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
+from kubectl_svcprobe.rules.foretold import foretell
 from kubectl_svcprobe.rules.ports import declared_in_words, declared_ports
 from kubectl_svcprobe.words import listed
 
@@ -71,11 +74,10 @@ class Refusal:
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The NetworkPolicies that select the pods: some network plug-ins refuse what these do not admit."""
-        found = {
-            p.meta.name for pod in self.pods for p in self.ev.snapshot.policies_on(dict(pod.meta.labels), "Ingress")
-        }
-        return tuple(sorted(found))
+        """The NetworkPolicies that do not admit the probe to these pods: some network plug-ins refuse then."""
+        hosts = {r.probe.path.host for r in self.results}
+        sides = [f.side(INGRESS) for f in foretell(self.ev, self.port) if f.result.probe.path.host in hosts]
+        return tuple(sorted({p.meta.name for s in sides if s.admits is not Answer.YES for p in s.isolating}))
 
     @property
     def declared(self) -> dict[int, str]:

@@ -47,7 +47,7 @@ def nothing_listens_on_target_port(ev: Evidence) -> Iterator[Match]:
     not even on 127.0.0.1, and the finding is certain. Where it could not be asked, both causes are left open.
 
     **Known exceptions.** Some network plug-ins (those built on kube-router, as in k3s and k0s) refuse what a NetworkPolicy
-    does not admit; where policies select the pods, that is said.
+    does not admit; where policies do not admit the probe, that is said.
 
     **How to confirm.** `kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6` lists what listens in the pod: the second
     column is address and port in hexadecimal (`1F90` is 8080, `0100007F` is 127.0.0.1), and state `0A` means "listens".
@@ -110,7 +110,7 @@ def listens_on_loopback_only(ev: Evidence) -> Iterator[Match]:
     port that is surely closed is.
 
     **Known exceptions.** A network plug-in that refuses what a NetworkPolicy does not admit (kube-router's way) looks the
-    same; where policies select the pods, that is said. Where the kubelet's own probe of the port succeeds, it is another
+    same; where policies do not admit the probe, that is said. Where the kubelet's own probe of the port succeeds, it is another
     finding (SVC408).
 
     **How to confirm.** `kubectl exec POD -- cat /proc/net/tcp`: the line of the port begins with `0100007F`, and not with
