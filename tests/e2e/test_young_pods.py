@@ -78,9 +78,14 @@ def look_twice(lab: Lab, name: str, policies: list[dict[str, Any]]) -> Looks:
     clock["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["initialDelaySeconds"] = SECONDS
     namespace.apply(deployment(), clock)
     namespace.until("endpointslices", partial(_has, 1), "kubernetes.io/service-name=web")
-    first = svcprobe(lab, "web", "-n", namespace.name).report
+    first = look(lab, namespace)
     namespace.roll_out("clock")
-    return Looks(first, svcprobe(lab, "web", "-n", namespace.name).report)
+    return Looks(first, look(lab, namespace))
+
+
+def look(lab: Lab, namespace: Namespace) -> Report:
+    """Without the rule about a slow DNS, which tells how busy the machine of the lab is."""
+    return svcprobe(lab, "web", "-n", namespace.name, "--skip", "SVC615").report
 
 
 def _has(count: int, slices: list[Object]) -> bool:
