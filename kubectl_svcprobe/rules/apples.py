@@ -13,6 +13,7 @@ from kubectl_svcprobe.probe.expect import LOST
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.rules.near_misses import MOVES_ON
 from kubectl_svcprobe.rules.observed import from_beside
+from kubectl_svcprobe.rules.refusal import inside_evidence
 from kubectl_svcprobe.words import labels, listed
 
 #: Labels that differ from pod to pod, or that a controller sets: no good to select by.
@@ -94,6 +95,7 @@ def evidence(apples: Apples) -> Iterator[str]:
         yield f"all of them, and no other, are on {name}" + (
             "" if node is None or node.is_ready else ", which is not ready"
         )
+    yield from inside_evidence(ev, failed)
     if port := apples.failed[0].probe.path.service_port:
         yield from from_beside(ev, port)
     if near := _near_only(ev):

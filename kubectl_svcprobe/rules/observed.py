@@ -141,6 +141,9 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
 
     **Known exceptions.** Where NetworkPolicies do not admit the probe, that is named first (SVC601, SVC602, SVC603, SVC604).
     Where policies or pods could not be read, such a one may be the reason, and the verdict is unknown.
+
+    **How to confirm.** `kubectl port-forward pod/POD :PORT` goes by the API server and the node: if the application answers
+    there, it is the way between the pods. `ping` and `curl` from a pod of the same node tell the nodes' tunnel apart.
     """
     service = ev.snapshot.service
     if service is None:
@@ -195,7 +198,10 @@ def http_error_status(ev: Evidence) -> Iterator[Match]:
     of it, reports an error.
 
     **Known exceptions.** Statuses below 500 (redirects, 401, 404) are answers like any other: this tool asks for `/` or
-    for the path of the pod's own probe, which need not exist for it.
+    for the path of the pod's own probe, which need not exist for it. `--path` asks for another one.
+
+    **How to confirm.** `kubectl port-forward pod/POD :PORT`, then `curl -i` at the port that it prints: the body and the log
+    say what the application minds.
     """
     service = ev.snapshot.service
     if service is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kubectl_svcprobe.evidence import Evidence
@@ -130,7 +130,7 @@ def refusals(ev: Evidence, code: str) -> Iterator[Refusal]:
 def evidence_of(refusal: Refusal) -> Iterator[str]:
     """What speaks for the cause, the most telling first."""
     if refusal.pods:
-        yield from _inside_evidence(refusal)
+        yield from inside_evidence(refusal.ev, refusal.results)
         yield declared_in_words(refusal.declared, refusal.port.protocol)
     if refusal.pods and not any(c.has_readiness_probe for pod in refusal.pods for c in pod.containers):
         yield "no readiness probe, so the pods count as ready whether they listen or not"
@@ -141,21 +141,27 @@ def evidence_of(refusal: Refusal) -> Iterator[str]:
         )
 
 
-def _inside_evidence(refusal: Refusal) -> Iterator[str]:
-    """What port-forwards found, the same things of several pods in one line."""
+def inside_evidence(ev: Evidence, results: Sequence[PathResult]) -> Iterator[str]:
+    """What a closer look at pods that refuse came to, the same things of several pods in one line."""
+    numbers = {r.probe.path.subject: r.probe.path.port for r in results if r.outcome is Outcome.REFUSED}
     said: dict[str, list[str]] = {}
-    for found in refusal.inside:
-        if found.problem:
-            what = f"could not be asked, so the application may listen on 127.0.0.1 only: {found.problem}"
-        elif found.pod in refusal.open_inside:
-            what = f"{refusal.at} is open there"
-        else:
-            what = "refused there too, so nothing listens on its 127.0.0.1 either"
-        said.setdefault(what, []).append(found.pod)
+    for found in ev.closer.inside:
+        if found.pod in numbers:
+            said.setdefault(_found_inside(found, numbers[found.pod]), []).append(found.pod)
     for what, pods in said.items():
         yield f"port-forward into {listed(pods)}: {what}"
-    if refusal.answering:
-        yield f"the probe pod can connect to {listed(map(str, refusal.answering))} of the same pods"
+    others = [r for r in ev.closer.others if r.outcome.reached and r.probe.path.subject in numbers]
+    if answering := sorted({r.probe.path.port for r in others}):
+        pods = list(dict.fromkeys(r.probe.path.subject for r in others))
+        yield f"the probe pod can connect to {listed(map(str, answering))} of {listed(pods)}"
+
+
+def _found_inside(found: Inside, number: int) -> str:
+    if found.problem:
+        return f"could not be asked, so the application may listen on 127.0.0.1 only: {found.problem}"
+    if number in found.open:
+        return f"{number} is open there, on its own 127.0.0.1"
+    return "refused there too, so nothing listens on its 127.0.0.1 either"
 
 
 def taken_ports(refusal: Refusal) -> set[int]:
