@@ -166,4 +166,6 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         return (
             f"{name} works on every path that was tried; {listed(down)} {'is' if len(down) == 1 else 'are'} not ready."
         )
+    if any(r.outcome is Outcome.INTERMITTENT and r.failed_only_early for r in evidence.results):
+        return f"{name} works: every path it offers answers, some of them not in the first second of a new pod."
     return f"{name} works: every path it offers answers."
