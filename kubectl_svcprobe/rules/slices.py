@@ -256,8 +256,9 @@ def slice_by_hand_beside_selector(ev: Evidence) -> Iterator[Match]:
             message=f"The selector {labels(service.selector)} leads to pods; EndpointSlice {piece.meta.name}, which no "
             "controller of Services keeps, adds more.",
             fix=(
-                f"to take its addresses away from {service.name}, and keep the slice:",
-                ev.kubectl(service.namespace, "label", "endpointslice", piece.meta.name, f"{SERVICE_NAME}-"),
+                # To take the label away would not do: kube-proxy then keeps what it had (EndpointSliceCache).
+                ev.kubectl.json_patch(service.namespace, "endpointslice", piece.meta.name, "/endpoints", []),
+                f"this empties {piece.meta.name}, so that {service.name} leads to its pods alone",
             ),
             severity=Severity.ERROR if bad else None,
         )
