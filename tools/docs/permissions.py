@@ -38,8 +38,9 @@ asks the Service `default/kubernetes`; where its address may not be read, by nam
 
 The pod holds no rights at all: it gets no service account token, runs as an unprivileged user with a read-only file
 system, and passes the `restricted` level of Pod Security admission. [probe-pod.yaml](probe-pod.yaml) is a complete one,
-and `kubectl svcprobe SERVICE --dry-run` prints the one that would run. Neither `pods/exec` nor `pods/portforward` is
-asked for. The only writes are the creation and the deletion of that pod.
+and `kubectl svcprobe SERVICE --dry-run` prints the one that would run. `pods/exec` is
+never asked for. `pods/portforward` is, where a port refuses the probe: a connection to it is made inside the pod, and
+closed again without a word. The only writes are the creation and the deletion of the probe pod.
 """
 
 
