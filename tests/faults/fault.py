@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,15 @@ def load_all(folder: Path = FOLDER) -> list[Fault]:
     order = ["", "pairs", "healthy", "cluster"]
     faults = [Fault.load(file) for file in sorted(folder.rglob("*.yaml"))]
     return sorted(faults, key=lambda fault: (order.index(fault.group), fault.name))
+
+
+def some_of_each(faults: Sequence[Fault]) -> list[Fault]:
+    """At most two that are expected to be found as the same and repaired alike, and only one that breaks the cluster."""
+    taken: Counter[object] = Counter()
+    some = []
+    for fault in faults:
+        kind = (fault.group, fault.expect.codes, fault.expect.verdicts, bool(fault.repair))
+        taken[kind] += 1
+        if fault.group in ("healthy", "pairs") or taken[kind] <= (1 if fault.group == "cluster" else 2):
+            some.append(fault)
+    return some

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kubectl_svcprobe.rules import RULES
-from tests.faults import Fault, load_all
+from tests.faults import Fault, load_all, some_of_each
 from tests.faults.fault import FOLDER
 
 FAULTS = load_all()
@@ -89,3 +89,14 @@ def test_rows_are_those_of_the_catalogue() -> None:
     text = CATALOGUE.read_text()
     rows = {row for fault in FAULTS for row in fault.rows}
     assert [row for row in sorted(rows) if row not in text] == []
+
+
+def test_those_of_every_test_run_leave_out_no_finding() -> None:
+    some = some_of_each(FAULTS)
+    assert {code for fault in some for code in fault.expect.codes} == {c for f in FAULTS for c in f.expect.codes}
+    assert sum(bool(fault.repair) for fault in some) >= 40
+
+
+def test_there_are_as_many_as_were_promised() -> None:
+    groups = Counter(fault.group for fault in FAULTS)
+    assert (groups[""] >= 60, groups["pairs"] >= 12, groups["healthy"] >= 30) == (True, True, True)
