@@ -124,9 +124,10 @@ def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
         return
     wanted = _wanted_ports(service.meta.annotations.get(LAST_APPLIED, ""))
     has = {(port.port, port.protocol) for port in service.ports}
-    lost = sorted((n, p) for n, p in wanted.keys() - has if any(n == number for number, _ in has))
+    # One whose protocol was changed since is not lost: then the manifest has the number in one protocol only.
+    lost = sorted((n, p) for n, p in wanted.keys() - has if any(n == number for number, _ in wanted.keys() & has))
     for number, protocol in lost:
-        kept = next(p for n, p in sorted(has) if n == number)
+        kept = next(p for n, p in sorted(wanted.keys() & has) if n == number)
         yield Match(
             subject=service.ref,
             headline=f"{service.name} has lost its port {number}/{protocol}, probably to kubectl apply, "
