@@ -31,6 +31,9 @@ def facts_unread(ev: Evidence) -> Iterator[Match]:
 
     **Known exceptions.** Where the Service's own address answered the probe pod, that decides, and the refused reads are
     only listed.
+
+    **How to confirm.** `kubectl auth can-i list pods` and `kubectl auth can-i list endpointslices.discovery.k8s.io`, with
+    `-n` and the namespace.
     """
     service = ev.snapshot.service
     if service is None or service.is_external_name or ev.snapshot.could_read("Pod", "EndpointSlice"):
@@ -88,6 +91,9 @@ def probe_pod_failed(ev: Evidence) -> Iterator[Match]:
     pod`, show the same refusal.
 
     **Known exceptions.** None: where the objects alone show what is broken, that finding comes first.
+
+    **How to confirm.** `kubectl svcprobe NAME --dry-run | kubectl create -f -` makes the very pod; `kubectl describe pod`
+    then says what became of it.
     """
     if ev.probe is None or not ev.probe.problem:
         return
@@ -125,6 +131,9 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
     from there either, it is the namespace's policies.
 
     **Known exceptions.** None known.
+
+    **How to confirm.** `kubectl svcprobe NAME --node` with another node, and
+    `kubectl get networkpolicies` of the namespace, whose `policyTypes` name Egress.
     """
     if ev.snapshot.service is None or ev.vantage_is_sound or ev.probe is None:
         return

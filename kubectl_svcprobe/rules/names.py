@@ -123,7 +123,9 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
         evidence.append(f"curl {ev.probe.curl_version} may also give up where a DNS drops questions for IPv6 addresses")
     if egress:
         evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
-    unread = listed(u.what for u in ev.snapshot.unread if u.kind == "NetworkPolicy")
+    # Without the pods, nobody can say whether a policy admits those of the DNS.
+    doubted = ("NetworkPolicy", "Pod") if egress else ("NetworkPolicy",)
+    unread = listed(u.what for u in ev.snapshot.unread if u.kind in doubted)
     doubt = f"; a NetworkPolicy may be why, {unread} could not be read" if unread else ""
     yield Match(
         subject=service.ref,

@@ -1,4 +1,4 @@
-"""What popeye says of the faults, beside what the plugin has to say of them.
+"""What popeye says of the faults, beside what the plugin says of them in the same run.
 
 python -m tests.peers.comparison [NAME…] [--write]
 """
@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e.command import Answer, svcprobe
 from tests.faults.__main__ import chosen
 from tests.faults.fault import Fault
-from tests.faults.stage import Stage
+from tests.faults.stage import LOOKED_AT, Stage
 from tests.lab import Lab
 from tests.lab.layout import CHECKOUT
 from tests.lab.progress import Progress
@@ -34,15 +35,14 @@ INTRODUCTION = """# Compared with popeye
 [popeye](https://github.com/derailed/popeye) {version} is the linter for whole clusters that also looks at Services. It reads
 objects and never sends a packet; `kubectl svcprobe` looks at one Service, and does. So they are made for different questions,
 and this is only about one: **a Service is broken; who says why?** popeye was run on Kubernetes {server} while the faults of
-[tests/faults](../tests/faults) were in the lab; `make popeye` repeats that and writes this page. What `kubectl svcprobe` has to
-say of each stands in the fault's file, and `make faults` holds it to that, code by code: its column is what tests demand, not
-what this run has seen.
+[tests/faults](../tests/faults) were in the lab, and `kubectl svcprobe` on each of them a moment later; `make popeye` repeats
+that and writes this page.
 
 For popeye, any finding of any level counts as the *cause* that speaks of the same thing, and as a *symptom* that something of
 the fault is reported as unhealthy; which of its codes count for what stands in
-[tests/peers/popeye.yaml](../tests/peers/popeye.yaml). For `kubectl svcprobe`, *perhaps* is put where the fault's file demands
-that the finding says it is not certain. The faults were collected for this plugin, from bug reports and the documentation; that
-it knows them is no wonder, what popeye sees of them is the measurement."""
+[tests/peers/popeye.yaml](../tests/peers/popeye.yaml). For `kubectl svcprobe`, what counts is the finding that the fault's file
+demands, in the first place, and *perhaps* is put where it says that it is not certain. The faults were collected for this plugin,
+from bug reports and the documentation; that it knows them is no wonder, what popeye sees of them is the measurement."""
 HEALTHY = """
 ## Healthy Services that look odd
 
@@ -58,6 +58,7 @@ class Row:
 
     fault: Fault
     issues: list[Issue]
+    answer: Answer
 
     @property
     def is_healthy(self) -> bool:
@@ -66,13 +67,26 @@ class Row:
 
     @property
     def ours(self) -> str:
-        expect = self.fault.expect
-        sure = all(expect.confidence.get(code, "certain") == "certain" for code in popeye.causes(self.fault))
-        return ("" if sure else "perhaps ") + ", ".join(expect.codes or expect.information)
+        """The codes that the plugin found, of information only what is the cause."""
+        findings = self.answer.report.json["findings"]
+        causes = popeye.causes(self.fault)
+        sure = all(found["confidence"] == "certain" for found in findings if found["code"] in causes)
+        codes = (found["code"] for found in findings if found["severity"] != "info" or found["code"] in causes)
+        return ("" if sure else "perhaps ") + ", ".join(dict.fromkeys(codes))
+
+    @property
+    def named(self) -> Named:
+        """How much of the fault the plugin named; the cause has to stand first."""
+        findings = [found["code"] for found in self.answer.report.json["findings"]]
+        causes = popeye.causes(self.fault)
+        there = [code for code in causes if code in findings]
+        if there == list(causes) and findings[0] == causes[0]:
+            return Named.CAUSE
+        return Named.PART if there else Named.SYMPTOM if self.answer.report.codes else Named.NOTHING
 
     @property
     def our_alarms(self) -> str:
-        return ", ".join(self.fault.expect.codes)
+        return ", ".join(self.answer.report.codes)
 
     @property
     def own(self) -> list[Issue]:
@@ -114,7 +128,9 @@ def look_at(stage: Stage, portion: Sequence[Fault], program: Path) -> list[Row]:
             if has and succeeds(fault, lambda fault: stack.enter_context(stage.broken(fault))):
                 present.append(fault)
         issues = popeye.look(stage.lab, program)
-    return [Row(fault, issues) for fault in present]
+        with ThreadPoolExecutor(LOOKED_AT) as pool:
+            answers = pool.map(lambda fault: svcprobe(stage.lab, *fault.command), present)
+            return [Row(fault, issues, answer) for fault, answer in zip(present, answers, strict=True)]
 
 
 def succeeds(fault: Fault, step: Callable[[Fault], object]) -> bool:
@@ -136,10 +152,10 @@ def broken_table(rows: Sequence[Row], judgement: popeye.Judgement) -> tuple[str,
     counts: dict[str, Counter[Named]] = {"kubectl svcprobe": Counter(), "popeye": Counter()}
     for entry in rows:
         named, issues = judgement.of(entry.fault, entry.issues)
-        counts["kubectl svcprobe"][Named.CAUSE] += 1
+        counts["kubectl svcprobe"][entry.named] += 1
         counts["popeye"][named] += 1
         codes = ", ".join(sorted({issue.code for issue in issues}))
-        cells = cell(Named.CAUSE, entry.ours), cell(named, codes)
+        cells = cell(entry.named, entry.ours), cell(named, codes)
         lines.append(f"| `{entry.fault.name}` | {entry.fault.cause} | {' | '.join(cells)} |")
     return "\n".join(lines), counts
 

@@ -91,18 +91,23 @@ class Case:
         return self.code in found_codes(self.expected)
 
     @property
+    def objects(self) -> list[dict[str, Any]]:
+        """What cluster.yaml holds."""
+        return _load(self.folder / "cluster.yaml")
+
+    @property
     def target(self) -> tuple[str, str]:
         """Namespace and name of the Service."""
         namespace, _, name = self._text("target.txt", "shop/web").strip().partition("/")
         return namespace, name
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, cluster: FakeCluster | None = None) -> Snapshot:
         """The Service and all that is read with it, as the program reads it."""
-        return collect(self.cluster(), *self.target, TAKEN, LABELS)
+        return collect(cluster or self.cluster(), *self.target, TAKEN, LABELS)
 
-    def evidence(self) -> Evidence:
-        """All that the rules may look at."""
-        snapshot, story = self.snapshot(), self._document("observations.yaml")
+    def evidence(self, cluster: FakeCluster | None = None) -> Evidence:
+        """All that the rules may look at, in this cluster or the case's own."""
+        snapshot, story = self.snapshot(cluster), self._document("observations.yaml")
         wishes = Wishes(
             from_pod=story is not None and not story.get("no-probe"),
             from_here=story is not None and not story.get("no-from-here"),
@@ -140,7 +145,7 @@ class Case:
 
     def cluster(self) -> FakeCluster:
         """A cluster that holds the objects, and refuses what is to be refused."""
-        items = _load(self.folder / "cluster.yaml")
+        items = self.objects
         common = [item for item in _load(FOLDER / "common.yaml") if not _replaces(items, item)]
         cluster = FakeCluster(*common, *items)
         groups = self._text("apis.txt", "").split()

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.docs import cli, exit_codes, findings, permissions, probe_pod, schema
+from tools.docs import cli, coverage, exit_codes, findings, permissions, probe_pod, schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli.page,
+    "coverage.md": coverage.page,
     "exit-codes.md": exit_codes.page,
     "findings.md": findings.page,
     "permissions.md": permissions.page,
