@@ -190,7 +190,7 @@ class Stage:
         if not trial.commands:
             return
         try:
-            self.settle(fault.namespace)
+            self.settle(fault)
             self.await_(fault.namespace, fault.repair.awaited)
         except AssertionError as error:
             trial.repair_said = str(error)
@@ -198,10 +198,11 @@ class Stage:
         with self.looking:
             trial.repaired = svcprobe(self.lab, *fault.command)
 
-    def settle(self, namespace: str) -> None:
-        """Until each Deployment has rolled out, and the Service `web` has nobody behind it who is not ready."""
-        self.watcher.until("deployments", namespace, lambda found: all(map(_is_rolled_out, found)))
-        self.watcher.until("endpointslices", namespace, _all_ready)
+    def settle(self, fault: Fault) -> None:
+        """Until each Deployment has rolled out, and all behind `web` are ready, unless the file says how many will be."""
+        self.watcher.until("deployments", fault.namespace, lambda found: all(map(_is_rolled_out, found)))
+        if fault.repair and "endpoints" not in fault.repair.awaited:
+            self.watcher.until("endpointslices", fault.namespace, _all_ready)
 
     def left_in(self, fault: Fault) -> list[str]:
         """Probe pods that do not go by themselves, where the command made them."""
@@ -237,7 +238,7 @@ def _are_ready(count: int, slices: list[Object]) -> bool:
 
 def _all_ready(slices: list[Object]) -> bool:
     endpoints = [endpoint for found in _of_web(slices) for endpoint in found.get("endpoints") or ()]
-    return bool(endpoints) and all(endpoint["conditions"].get("ready") for endpoint in endpoints)
+    return bool(endpoints) and all(endpoint["conditions"].get("ready") is not False for endpoint in endpoints)
 
 
 def _of_web(slices: list[Object]) -> list[Object]:
