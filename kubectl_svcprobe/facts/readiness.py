@@ -18,6 +18,7 @@ from kubectl_svcprobe.facts.wording import (
     scheduling_in_words,
 )
 from kubectl_svcprobe.facts.workload import Container, ContainerStatus, Pod
+from kubectl_svcprobe.words import count
 
 
 class Kind(str, Enum):
@@ -40,6 +41,9 @@ class Kind(str, Enum):
 
 #: Seconds for which a pod may run without being ready, before that says something of its readiness probe.
 YOUNG = 30.0
+
+#: Seconds after a container's end for which its next run, while not ready, counts as part of the same trouble.
+JUST_ENDED = 60.0
 
 #: A waiting container's reasons, by what they are about.
 IMAGE_REASONS = frozenset(
@@ -114,7 +118,7 @@ def _of_container(pod: Pod, status: ContainerStatus, snapshot: Snapshot) -> Caus
         return _of_image(pod, status, who, snapshot)
     if status.reason in CONFIG_REASONS:
         return _of_config(status, who, status.message or status.reason)
-    if cause := _of_ending(status, who, snapshot):
+    if cause := _of_ending(pod, status, who, snapshot):
         return cause
     if status.state == "waiting" and status.reason not in ("ContainerCreating", "PodInitializing", ""):
         return Cause(
@@ -144,15 +148,27 @@ def _of_image(pod: Pod, status: ContainerStatus, who: str, snapshot: Snapshot) -
     return Cause(Kind.IMAGE, f"image {image or 'of ' + who} cannot be pulled: {trouble}", status.name, said)
 
 
-def _of_ending(status: ContainerStatus, who: str, snapshot: Snapshot) -> Cause | None:
-    is_looping = status.reason == "CrashLoopBackOff"
+def _is_back_for_a_moment(pod: Pod, status: ContainerStatus, snapshot: Snapshot) -> bool:
+    """Whether it runs again, after it has just ended: what its readiness probe says now is about a start like the last one.
+
+    One that its liveness probe ended is no such container: there the probes are the story.
+    """
+    if status.state != "running" or status.ready or status.is_init or not status.last_ended:
+        return False
+    if any(e.reason == "Unhealthy" and e.message.startswith("Liveness") for e in _events(pod, snapshot)):
+        return False
+    return seconds_between(status.last_ended, snapshot.taken) < JUST_ENDED
+
+
+def _of_ending(pod: Pod, status: ContainerStatus, who: str, snapshot: Snapshot) -> Cause | None:
+    is_looping = status.reason == "CrashLoopBackOff" or _is_back_for_a_moment(pod, status, snapshot)
     is_over = status.state == "terminated" and (status.exit_code != 0 or not status.is_init)
     if not (is_looping or is_over):
         return None
     reason = status.last_reason if is_looping else status.reason
     code = status.last_exit_code if is_looping else status.exit_code
     verb = "keeps ending" if is_looping else "ended"
-    times = f" ({status.restarts} restarts)" if is_looping else ""
+    times = f" ({count(status.restarts, 'restart')})" if is_looping else ""
     kind = Kind.INIT if status.is_init else Kind.CRASH
     said = status.last_message if is_looping else status.message
     if reason == "OOMKilled":
