@@ -15,7 +15,7 @@ def kinds(case: Case) -> set[str]:
 
     But for workloads: that no pod is behind a Service needs no workload to be read, though one may excuse it.
     """
-    return {item["kind"] for item in case.objects} - {"Service", "Deployment", "StatefulSet", "DaemonSet"} | {"Node"}
+    return {item["kind"] for item in case.objects} - {"Service", "Deployment", "StatefulSet", "DaemonSet"}
 
 
 UNBROKEN = [
