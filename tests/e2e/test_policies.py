@@ -24,7 +24,7 @@ from tests.e2e import random_policies as by_chance
 from tests.e2e.cluster import Object, as_list, await_service_account
 from tests.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.policies]
 
 #: Another number makes other policies.
 SEED = int(os.environ.get("SVCPROBE_POLICY_SEED", "4"))

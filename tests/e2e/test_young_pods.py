@@ -17,7 +17,7 @@ from tests.e2e.cluster import Namespace, Object, as_list, await_service_account,
 from tests.e2e.command import Report, svcprobe
 from tests.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.policies]
 
 LABEL = "svcprobe-tests=young-pods"
 AT_ONCE = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,12 +169,15 @@ def load_all(folder: Path = FOLDER) -> list[Fault]:
 
 
 def some_of_each(faults: Sequence[Fault]) -> list[Fault]:
-    """At most two that are expected to be found as the same and repaired alike, and only one that breaks the cluster."""
-    taken: Counter[object] = Counter()
-    some = []
+    """All pairs and healthy ones; of the others one that is found first as the same, and is repaired or not; and of those
+    that break the cluster, which take longest, one for each thing that breaks.
+    """
+    taken: dict[object, Fault] = {}
     for fault in faults:
-        kind = (fault.group, fault.expect.codes, fault.expect.verdicts, bool(fault.repair))
-        taken[kind] += 1
-        if fault.group in ("healthy", "pairs") or taken[kind] <= (1 if fault.group == "cluster" else 2):
-            some.append(fault)
-    return some
+        if fault.group in ("healthy", "pairs"):
+            taken[fault.name] = fault
+        elif fault.group == "cluster":
+            taken.setdefault(("cluster", *(str(broken["what"]) for broken in fault.breaks)), fault)
+        else:
+            taken.setdefault((fault.expect.codes[:1], fault.expect.information[:1], bool(fault.repair)), fault)
+    return list(taken.values())
