@@ -77,7 +77,8 @@ class Kind:
         self.changes: dict[str, int] = {}
         self.is_open = True
         self.process = self.begin()
-        threading.Thread(target=self.follow, name=f"watch {kind}", daemon=True).start()
+        self.thread = threading.Thread(target=self.follow, name=f"watch {kind}", daemon=True)
+        self.thread.start()
 
     def of(self, namespace: str) -> list[Object]:
         return [*self.objects.get(namespace, {}).values()]
@@ -105,16 +106,21 @@ class Kind:
 
     def follow(self) -> None:
         while True:
-            assert self.process.stdout is not None
-            for event in map(json.loads, self.process.stdout):
-                with self.watcher.changed:
-                    self.note(event)
-                    self.watcher.changed.notify_all()
+            with self.process as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    if line.endswith("\n"):  # the last one may be cut off
+                        self.hear(json.loads(line))
             with self.watcher.changed:
                 if not self.is_open:
                     return
                 self.process = self.begin()
                 self.watcher.changed.notify_all()
+
+    def hear(self, event: dict[str, Any]) -> None:
+        with self.watcher.changed:
+            self.note(event)
+            self.watcher.changed.notify_all()
 
     def note(self, event: dict[str, Any]) -> None:
         if event["type"] in ("ADDED", "MODIFIED"):
@@ -127,4 +133,4 @@ class Kind:
         with self.watcher.changed:
             self.is_open = False
         self.process.terminate()
-        self.process.wait()
+        self.thread.join()
