@@ -38,12 +38,13 @@ PROCESSOR_SECONDS = 60
 TIMEOUT = 600.0
 
 #: What is no fault here: `|` only joins types in annotations, which are never evaluated; a decorator is no decision; and
-#: for what is compared here (None, enums, interned words) identity and equality are the same.
+#: for what is compared here (None, enums, interned words) identity and equality are the same, and order is nobody's slip.
 COMPARISON = "core/ReplaceComparisonOperator_"
 NOT_MUTATED = (
     "core/ReplaceBinaryOperator_BitOr",
     "core/RemoveDecorator",
     *(COMPARISON + pair for pair in ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq")),
+    *(COMPARISON + f"{of}_{order}" for of in ("Is", "IsNot") for order in ("Lt", "LtE", "Gt", "GtE")),
 )
 
 Verdict = tuple[MutationSpec, WorkResult]
