@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,14 @@ def test_a_port_in_words(spec: dict[str, Any], words: str) -> None:
 def test_an_address_that_is_none_is_not_known_to_be_in_a_block() -> None:
     spec = {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/33"}}]}]}
     assert decide([policy(1, spec)], end(CLIENT, {}), end(SERVER, {}), 8080).admits is Answer.UNKNOWN
+
+
+def test_what_a_pod_sends_to_its_own_node_is_not_foretold() -> None:
+    """Only the way in is exempt: "if the traffic source is the pod's local node" is said of ingress alone."""
+    deny = NetworkPolicy.from_json(
+        {"metadata": {"name": "deny", "namespace": "shop"}, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}
+    )
+    client = End(namespace="shop", labels={}, address="10.244.1.5", node="node-1", name="web-1")
+    there = End(namespace="kube-system", address="192.168.7.11", node="node-1", is_host_network=True, name="agent")
+    assert decide([deny], client, there, 10250).egress.admits is Answer.UNKNOWN
+    assert decide([deny], client, replace(there, node="node-2"), 10250).egress.admits is Answer.NO
