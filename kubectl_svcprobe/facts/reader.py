@@ -55,13 +55,12 @@ class Reader:
 
         def read() -> tuple[T, ...]:
             try:
-                found = self.cluster.list(resource, namespace, label_selector=labels, field_selector=fields)
+                return self._list(resource, namespace, parse, labels, fields)
             except Unauthorized:
                 raise
             except AccessError as error:
                 self.unread.append(unread(resource, namespace, error))
                 return ()
-            return tuple(parse(obj) for obj in found)
 
         return self.pool.submit(read)
 
@@ -78,12 +77,22 @@ class Reader:
 
         def read() -> tuple[T, ...] | None:
             try:
-                found = self.cluster.list(resource, namespace, label_selector=labels, field_selector=fields)
+                return self._list(resource, namespace, parse, labels, fields)
             except AccessError:
                 return None
-            return tuple(parse(obj) for obj in found)
 
         return self.pool.submit(read)
+
+    def _list(
+        self,
+        resource: r.Resource,
+        namespace: str | None,
+        parse: Callable[[dict[str, Any]], T],
+        labels: str,
+        fields: str,
+    ) -> tuple[T, ...]:
+        found = self.cluster.list(resource, namespace, label_selector=labels, field_selector=fields)
+        return tuple(parse(obj) for obj in found)
 
     def last_words(self, namespace: str, pod: str, container: str, previous: bool) -> Future[LastWords | None]:
         """Start reading what a container wrote last before it ended; None where that cannot be read, or is nothing."""

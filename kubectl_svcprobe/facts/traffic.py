@@ -120,11 +120,6 @@ class Side:
         found = max((rule.admits for rule in self.rules), default=Answer.NO)
         return max(found, Answer.UNKNOWN) if self.is_undefined else found
 
-    @property
-    def admitting(self) -> RuleAnswer | None:
-        """The first rule that admits the connection for certain, if policies have a say at all."""
-        return next((rule for rule in self.rules if rule.admits is Answer.YES), None)
-
 
 @dataclass(frozen=True)
 class Decision:

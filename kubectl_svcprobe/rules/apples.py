@@ -11,18 +11,13 @@ from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import LOST
 from kubectl_svcprobe.probe.results import PathResult
-from kubectl_svcprobe.rules.near_misses import MOVES_ON
+from kubectl_svcprobe.rules.near_misses import HASHES, MOVES_ON
 from kubectl_svcprobe.rules.observed import from_beside
 from kubectl_svcprobe.rules.refusal import inside_evidence
 from kubectl_svcprobe.words import labels, listed
 
 #: Labels that differ from pod to pod, or that a controller sets: no good to select by.
-OWN_LABELS = (
-    "pod-template-hash",
-    "controller-revision-hash",
-    "statefulset.kubernetes.io/pod-name",
-    "apps.kubernetes.io/pod-index",
-)
+OWN_LABELS = (*HASHES, "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index")
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from kubectl_svcprobe.words import close, labels, nearest
 #: Kinds whose pod template can be patched.
 WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet")
 
+#: What controllers add to a template's labels: other values with every rollout, and no good to select by.
+HASHES = ("pod-template-hash", "controller-revision-hash", "rollouts-pod-template-hash")
+
 #: Labels that name a version or one half of a blue-green pair, and move on. Not `release` or `stage`: those name another
 #: installation, to which nobody's traffic should be sent.
 MOVES_ON = re.compile(
-    r"(^|[./-])(version|revision|rev|track|slot|colou?r|chart|build|commit|tag"
-    r"|pod-template-hash|controller-revision-hash|rollouts-pod-template-hash)$",
+    rf"(^|[./-])(version|revision|rev|track|slot|colou?r|chart|build|commit|tag|{'|'.join(HASHES)})$",
     re.IGNORECASE,
 )
 VERSION = re.compile(r"v?\d+([._-]\w+)*|[0-9a-f]{7,40}|.*-v?\d+(\.\d+)+", re.IGNORECASE)
@@ -98,10 +100,8 @@ def near_misses(ev: Evidence) -> list[NearMiss]:
     """What the selector nearly matches, best first: fewest differing labels, then differences that look like a slip."""
     selector = ev.service.selector
     pods = ev.snapshot.namespace_pods or ()
-    candidates: dict[ObjectRef, Mapping[str, str]] = {w.ref: w.pod_labels for w in ev.snapshot.workloads or ()}
     existing, ready = Counter(pod.workload for pod in pods), Counter(pod.workload for pod in pods if pod.is_ready)
-    for pod in pods:
-        candidates.setdefault(pod.workload, pod.meta.labels)
+    candidates = _candidates(ev)
     found = []
     for owner, found_labels in candidates.items():
         differs = {key: found_labels.get(key, "") for key, value in selector.items() if found_labels.get(key) != value}
@@ -110,6 +110,16 @@ def near_misses(ev: Evidence) -> list[NearMiss]:
         if differs and (is_near or (len(candidates) == 1 and all(differs.values()))):
             found.append(NearMiss(owner, differs, existing[owner], ready[owner], instead))
     return sorted(found, key=lambda miss: (*_rank(selector, miss), -miss.ready, miss.owner))
+
+
+def _candidates(ev: Evidence) -> dict[ObjectRef, Mapping[str, str]]:
+    """Who could be meant, and the labels of its pods: those of the template, and what controllers add to them."""
+    newest_last = sorted(ev.snapshot.namespace_pods or (), key=lambda pod: pod.meta.created)
+    found = {pod.workload: pod.meta.labels for pod in newest_last}
+    for workload in ev.snapshot.workloads or ():
+        added = {key: value for key, value in found.get(workload.ref, {}).items() if key in HASHES}
+        found[workload.ref] = {**added, **workload.pod_labels}
+    return found
 
 
 def _under_another_key(

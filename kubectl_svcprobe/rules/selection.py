@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.near_misses import (
+    HASHES,
     NearMiss,
     Why,
     best_of,
@@ -178,11 +179,19 @@ def selector_names_another_version(ev: Evidence) -> Iterator[Match]:
         f"and the pods of {best.owner} are {found}.",
         message=_message(ev),
         evidence=tuple(_seen(ev, misses)),
-        fix=(
-            ev.kubectl.patch(service.namespace, "service", service.name, {"spec": {"selector": dict(best.differs)}}),
-            f"this sends the traffic of {service.name} to the pods of {best.owner}",
-        ),
+        fix=tuple(_version_fixes(ev, best)),
     )
+
+
+def _version_fixes(ev: Evidence, best: NearMiss) -> Iterator[str]:
+    """The version that is there; a controller's hash is taken out instead, since the next rollout brings another one."""
+    service, hashes = ev.service, [key for key in best.differs if key in HASHES]
+    if hashes == list(best.differs) and (less := list(without(ev, best.owner, hashes))):
+        yield from less
+        yield f"{' and '.join(hashes)} would be another one after the next rollout"
+        return
+    yield ev.kubectl.patch(service.namespace, "service", service.name, {"spec": {"selector": dict(best.differs)}})
+    yield f"this sends the traffic of {service.name} to the pods of {best.owner}"
 
 
 @rule("SVC209", "pods-in-another-namespace", Severity.ERROR, reads={"Service", "Pod"}, source=DEBUG_SERVICE)

@@ -73,8 +73,8 @@ def test_a_rule_that_admits_is_named_and_so_is_each_that_does_not() -> None:
     one = policy(1, {"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "x"}}}]}]})
     two = policy(2, {"podSelector": {}, "ingress": [{"ports": [{"port": "80"}]}, {"ports": [{"port": "8080"}]}]})
     side = decide([one, two], end(CLIENT, {}), end(SERVER, {}), 8080).ingress
-    assert side.admitting is not None
-    assert (side.admitting.policy.meta.name, side.admitting.index) == ("policy-2", 1)
+    admitting = [(answer.policy.meta.name, answer.index) for answer in side.rules if answer.admits is Answer.YES]
+    assert (side.admits, admitting) == (Answer.YES, [("policy-2", 1)])
     said = [(answer.policy.meta.name, answer.index, answer.peer, answer.port) for answer in side.rules]
     assert said == [
         ("policy-1", 0, Answer.NO, Answer.YES),
