@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_svcprobe import cleanup as leftovers
+from kubectl_svcprobe.asking import PodAsker
 from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect, collect_namespace
@@ -14,24 +15,19 @@ from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.podspec import manifest
 from kubectl_svcprobe.render import documents, listing, text
 from kubectl_svcprobe.report import Report
+from kubectl_svcprobe.run import Run
 from kubectl_svcprobe.session import Session
 from kubectl_svcprobe.target import Target
 
 
-def _inspector(session: Session) -> Inspector:
-    return Inspector(
-        session.cluster,
-        session.options,
-        session.kubectl,
-        session.interrupts,
-        session.progress.say,
-        session.progress.note,
-    )
+def _run(session: Session) -> Run:
+    say, note = session.progress.say, session.progress.note
+    return Run(session.cluster, session.options, session.kubectl, session.interrupts, say, note)
 
 
 def inspect(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The full report on each Service, and its exit code."""
-    inspector = _inspector(session)
+    inspector = Inspector(_run(session))
     reports: list[Report] = []
     refusals: list[SvcprobeError] = []
     for target in targets:
@@ -86,14 +82,14 @@ def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The manifests of the pods that would run."""
     import yaml
 
-    inspector = _inspector(session)
+    inspector = Inspector(_run(session))
     found: list[dict[str, Any]] = []
     for target in targets:
         snapshot = with_port(collect(session.cluster, session.namespace, target.name, now()), target.port)
         plan = inspector.plan(snapshot)
         probes = plan.from_vantage(Vantage.POD)
         if probes:
-            found.append(manifest(probes, inspector.pod_options(snapshot, plan)))
+            found.append(manifest(probes, PodAsker(inspector.run).pod_options(snapshot, plan)))
         else:
             reasons = ", ".join(dict.fromkeys(u.reason for u in plan.unprobed)) or "it offers no path"
             why = reasons if snapshot.service else "there is no such Service"

@@ -14,12 +14,12 @@ from kubectl_svcprobe.access.kube import Cluster
 from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.diagnose import Choice
 from kubectl_svcprobe.errors import ExitCode
-from kubectl_svcprobe.inspection import Options
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
 from kubectl_svcprobe.progress import Progress
 from kubectl_svcprobe.render.terminal import Paper
 from kubectl_svcprobe.report import Report, Severity, Verdict
+from kubectl_svcprobe.run import Options
 
 
 @dataclass

@@ -10,11 +10,13 @@ PACKAGE = Path(__file__).parents[1] / "kubectl_svcprobe"
 IMPURE = {
     "__main__.py",
     "actions.py",
+    "asking.py",
     "cleanup.py",
     "cli.py",
     "facts/closer.py",
     "facts/collect.py",
     "facts/reader.py",
+    "flags.py",
     "inspection.py",
     "interrupts.py",
     "probe/forward.py",

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from kubectl_svcprobe.access import kubeconfig
 from kubectl_svcprobe.access.kube import Cluster
 from kubectl_svcprobe.access.resources import PODS
+from kubectl_svcprobe.asking import new_pod_name
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.inspection import new_pod_name
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import CONTAINER, PodOptions, manifest

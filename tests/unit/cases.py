@@ -32,7 +32,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
-from kubectl_svcprobe.inspection import Options, report
+from kubectl_svcprobe.inspection import report
 from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, other_probes, questions
 from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
@@ -43,6 +43,7 @@ from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.podspec import LABELS
 from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import Finding, ProbeFacts, Report
+from kubectl_svcprobe.run import Options
 from tests.fake_cluster import KNOWN, FakeCluster
 
 FOLDER = Path(__file__).parent.parent / "cases"

@@ -9,9 +9,10 @@ import pytest
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.errors import AccessError, Forbidden, UsageError, api_error
-from kubectl_svcprobe.inspection import Inspector, Options
+from kubectl_svcprobe.inspection import Inspector
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.report import Confidence, Report, Verdict
+from kubectl_svcprobe.run import Options, Run
 from tests.fake_cluster import FakeCluster
 from tests.unit.flow import objects as o
 
@@ -19,7 +20,7 @@ from tests.unit.flow import objects as o
 def inspect(cluster: FakeCluster, name: str = "devops", port: str = "", **options: Any) -> tuple[Report, list[str]]:
     """The report, and what was noted beside it."""
     notes: list[str] = []
-    inspector = Inspector(cluster, Options(**options), Kubectl(), Interrupts(), lambda text: None, notes.append)
+    inspector = Inspector(Run(cluster, Options(**options), Kubectl(), Interrupts(), lambda text: None, notes.append))
     return inspector.inspect(o.NAMESPACE, name, port), notes
 
 

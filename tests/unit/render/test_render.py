@@ -13,10 +13,11 @@ import yaml
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect_namespace
-from kubectl_svcprobe.inspection import Options, report
+from kubectl_svcprobe.inspection import report
 from kubectl_svcprobe.render import documents, listing, text
 from kubectl_svcprobe.render.terminal import Paper
 from kubectl_svcprobe.report import Report, ReportList, Verdict
+from kubectl_svcprobe.run import Options
 from tests.unit.cases import TAKEN, Case, all_cases, named
 from tests.unit.golden import check
 

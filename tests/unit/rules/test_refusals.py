@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_svcprobe.inspection import Options, report
+from kubectl_svcprobe.inspection import report
 from kubectl_svcprobe.report import Verdict
+from kubectl_svcprobe.run import Options
 from tests.fake_cluster import KNOWN
 from tests.unit.cases import Case, all_cases
 
