@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
@@ -23,6 +25,7 @@ from kubectl_svcprobe.report import (
     PathFacts,
     PodFacts,
     PortFacts,
+    ProbeFacts,
     ServiceFacts,
 )
 
@@ -139,10 +142,15 @@ def node_facts(snapshot: Snapshot) -> tuple[NodeFacts, ...]:
     )
 
 
-def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbePlan) -> tuple[PathFacts, ...]:
+def path_facts(
+    snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbePlan, probe: ProbeFacts | None = None
+) -> tuple[PathFacts, ...]:
     """What was tried, in the order of a packet's way, and then what was not."""
     tried = tuple(
-        _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail)
+        replace(
+            _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail),
+            from_node=_from_node(r, probe),
+        )
         for r in results
         if r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)
     )
@@ -168,6 +176,14 @@ def path_facts(snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbeP
     order = [kind.value for kind in PathKind]
     vantages = ["", *(vantage.value for vantage in Vantage)]
     return tuple(sorted((*tried, *untried), key=lambda p: (order.index(p.kind), vantages.index(p.vantage))))
+
+
+def _from_node(result: PathResult, probe: ProbeFacts | None) -> str:
+    """The node of the pod that asked; empty for this machine."""
+    vantage = result.probe.vantage
+    if result.probe.node or probe is None:
+        return result.probe.node
+    return {Vantage.POD: probe.node, Vantage.OTHER_NODE: probe.other_node}.get(vantage, "")
 
 
 def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:

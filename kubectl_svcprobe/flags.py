@@ -109,6 +109,11 @@ INSPECT = [
     ),
     click.option("--node", metavar="NAME", help="Node on which the probe pod is to run."),
     click.option(
+        "--all-nodes",
+        is_flag=True,
+        help="Start a probe pod on each ready node, and show what answers from where.",
+    ),
+    click.option(
         "--one-pod",
         is_flag=True,
         help="Start one pod only, which waits 5 s first: what fails is not repeated, nor asked from another node.",

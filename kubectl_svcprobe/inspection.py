@@ -91,7 +91,7 @@ def report(evidence: Evidence, options: Options) -> Report:
         pods=describe.pod_facts(snapshot),
         endpoints=describe.endpoint_facts(snapshot),
         nodes=describe.node_facts(snapshot),
-        paths=describe.path_facts(snapshot, evidence.results, evidence.plan),
+        paths=describe.path_facts(snapshot, evidence.results, evidence.plan, evidence.probe),
         findings=findings,
         skipped=(*(Skipped(u.what, f"{u.why}: {u.message}") for u in snapshot.unread), *skipped),
         probe=evidence.probe,

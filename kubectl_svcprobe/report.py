@@ -171,7 +171,9 @@ class NodeFacts:
 class PathFacts:
     """A way in, and what came of it.
 
-    `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none.
+    `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none. `from_node` is the
+    node of the pod that asked. `expectation` is what a traffic policy declares for this path, as the dataplane does it:
+    `answers`, `dropped`, `refused`, `dropped or refused`, `either` where it is left open; empty where no policy is in play.
     """
 
     kind: str
@@ -189,6 +191,29 @@ class PathFacts:
     milliseconds: float
     detail: str
     expected: str = ""
+    from_node: str = ""
+    expectation: str = ""
+
+
+@dataclass(frozen=True)
+class NodeExpectation:
+    """What a traffic policy or distribution means for one node: what is to be expected there, and what was seen.
+
+    `policy` is the Service's field and its value, `target` the address that is asked, `asked_from` the place: `this
+    machine`, `a pod there` or `a pod elsewhere`. `ready` counts the endpoints that such a client's traffic goes to on this
+    node, `terminating` those among them that only finish what they began. `expected` is as `PathFacts.expectation`,
+    `because` why so; `observed` is empty where nothing was tried.
+    """
+
+    policy: str
+    node: str
+    target: str
+    asked_from: str
+    ready: int
+    terminating: int
+    expected: str
+    because: str
+    observed: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,11 +251,23 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class NodeProbe:
+    """One node of `--all-nodes`, and its probe pod. `problem` is why it could not be asked from; then `pod` may be empty."""
+
+    node: str
+    pod: str = ""
+    ips: tuple[str, ...] = ()
+    settled: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class ProbeFacts:
     """The probe pod of this run.
 
     `other_node` is where a further pod repeated what another node tells apart. `problem` is why it has no answer,
     `leftover` why it may still be there; `seconds` counts all pods. `mesh` is whose proxy an injector gave it.
+    `each_node` has all nodes that `--all-nodes` was about, `unasked_nodes` counts those beyond its bounds.
     """
 
     namespace: str
@@ -245,6 +282,8 @@ class ProbeFacts:
     leftover: str
     other_node: str = ""
     mesh: str = ""
+    each_node: tuple[NodeProbe, ...] = ()
+    unasked_nodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -262,6 +301,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     probe: ProbeFacts | None = None
+    expectations: tuple[NodeExpectation, ...] = ()
 
 
 @dataclass(frozen=True)

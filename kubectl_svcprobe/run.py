@@ -23,6 +23,7 @@ class Options:
     path: str | None = None
     keep_pod: bool = False
     one_pod: bool = False
+    all_nodes: bool = False
     timing: Timing = field(default_factory=Timing)
     choice: diagnose.Choice = field(default_factory=diagnose.Choice)
 

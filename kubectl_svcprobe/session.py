@@ -68,6 +68,7 @@ class Session:
             path=flags["path"],
             keep_pod=flags["keep_pod"],
             one_pod=flags["one_pod"],
+            all_nodes=flags["all_nodes"],
             choice=Choice(flags["only"], flags["skip"]),
             timing=Timing(
                 connect=min(2.0, flags["timeout"]), transfer=flags["timeout"], silent=min(2.0, flags["timeout"])

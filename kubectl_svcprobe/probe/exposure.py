@@ -25,10 +25,14 @@ class PathKind(str, Enum):
 
 
 class Vantage(str, Enum):
-    """Where a request starts: in the probe pod, in one on another node, or on the machine that runs this program."""
+    """Where a request starts: in the probe pod, in one on another node, or on the machine that runs this program.
+
+    `EACH_NODE` is that of `--all-nodes`: a further probe pod like the first one, on a node of its own.
+    """
 
     POD = "probe pod"
     OTHER_NODE = "another node"
+    EACH_NODE = "each node"
     HERE = "this machine"
 
 

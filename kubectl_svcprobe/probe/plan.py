@@ -22,7 +22,7 @@ VIRTUAL_ATTEMPTS = 3
 class Probe:
     """One path to be tried from one vantage with one request, `attempts` times.
 
-    `is_aside` is one that nothing is owed at: it is not waited for as long.
+    `is_aside` is one that nothing is owed at: it is not waited for as long. `node` is where it asks from, once that is known.
     """
 
     id: int
@@ -31,6 +31,7 @@ class Probe:
     request: Request
     attempts: int = 1
     is_aside: bool = False
+    node: str = ""
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,4 @@ def _time(group: Sequence[PathFacts]) -> str:
 
 
 def _vantage(path: PathFacts, report: Report) -> str:
-    if path.vantage == "probe pod" and report.probe and report.probe.node:
-        return f"probe pod, {report.probe.node}"
-    if path.vantage == "another node" and report.probe:
-        return f"probe pod, {report.probe.other_node}"
-    return path.vantage
+    return f"probe pod, {path.from_node}" if path.from_node else path.vantage
