@@ -38,7 +38,8 @@ class PodAsker:
         having = [n.meta.name for n in snapshot.nodes if n.is_ready and self.run.options.image in n.images]
         return PodOptions(
             name=new_pod_name(),
-            namespace=snapshot.namespace,
+            namespace=snapshot.client_namespace,
+            client=snapshot.client,
             image=self.run.options.image,
             node=self.run.options.node,
             preferred_nodes=tuple(sorted(having)),

@@ -16,7 +16,6 @@ from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation
 from kubectl_svcprobe.probe.plan import ProbePlan, Wishes, make_plan
-from kubectl_svcprobe.probe.podspec import LABELS
 from kubectl_svcprobe.probe.results import PathResult, join
 from kubectl_svcprobe.report import Report, Skipped
 from kubectl_svcprobe.rules import RULES
@@ -36,7 +35,7 @@ class Inspector:
         Raises AccessError where the Service cannot be read, and UsageError where it has no such port.
         """
         self.run.say(f"reading service/{name} in {namespace}")
-        snapshot = with_port(collect(self.run.cluster, namespace, name, now(), LABELS), port)
+        snapshot = with_port(collect(self.run.cluster, namespace, name, now()), port)
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
@@ -72,7 +71,6 @@ class Inspector:
             from_here=self.run.options.from_here,
             path=self.run.options.path,
             no_pod_reason="--no-probe",
-            probe_labels=LABELS,
         )
         plan = make_plan(snapshot, find_paths(snapshot), wishes)
         # What no second pod repeats has to be believed of the first.

@@ -68,16 +68,18 @@ class Around:
         return Answer.NO if set(meant) <= self.read else Answer.UNKNOWN
 
 
-def look_around(reader: Reader, snapshot: Snapshot, probe_labels: Mapping[str, str]) -> Snapshot:
-    """Add what policies call for: nothing where none selects a pod behind the Service, or a probe pod."""
-    ingress = [p for p in snapshot.policies if any(p.isolates(pod.meta.labels, INGRESS) for pod in snapshot.pods)]
-    egress = [p for p in snapshot.policies if p.isolates(probe_labels, EGRESS)]
+def look_around(reader: Reader, snapshot: Snapshot) -> Snapshot:
+    """Add what policies call for: nothing where none selects a pod behind the Service, or the client."""
+    found = (snapshot.policies_on(pod.meta.labels, INGRESS) for pod in snapshot.pods)
+    ingress = list({id(policy): policy for policies in found for policy in policies}.values())
+    egress = snapshot.policies_on_client(EGRESS)
     if not ingress and not egress:
         return snapshot
     peers = [*_peers(ingress, INGRESS), *_peers(egress, EGRESS)]
     by_namespace = any(peer.namespaces is not None for _, peer in peers)
     dns = reader.read_optional(r.PODS, DNS_NAMESPACE, Pod.from_json, labels=_query(DNS_LABELS)) if egress else None
-    around = _namespaces(reader, snapshot.namespace) if by_namespace else Around()
+    own = dict.fromkeys((snapshot.namespace, snapshot.client_namespace))
+    around = _namespaces(reader, own) if by_namespace else Around()
     meant = {name for policy, peer in _peers(ingress, INGRESS) for name in around.meant_namespaces(peer, policy) or ()}
     return replace(snapshot, around=replace(_pods(reader, around, meant), dns=(dns.result() if dns else None) or ()))
 
@@ -93,12 +95,12 @@ def _peers(policies: Iterable[NetworkPolicy], direction: str) -> Iterator[tuple[
                 yield policy, peer
 
 
-def _namespaces(reader: Reader, own: str) -> Around:
-    """All namespaces' labels; if not those, the labels of the Service's own and the DNS's."""
+def _namespaces(reader: Reader, own: Iterable[str]) -> Around:
+    """All namespaces' labels; if not those, the labels of the Service's own, the client's and the DNS's."""
     metas = reader.read_optional(r.NAMESPACES, None, Meta.from_json).result()
     if metas is not None:
         return Around({meta.name: meta.labels for meta in metas}, is_whole=True)
-    asked = {name: reader.namespace_labels(name) for name in dict.fromkeys((own, DNS_NAMESPACE))}
+    asked = {name: reader.namespace_labels(name) for name in dict.fromkeys((*own, DNS_NAMESPACE))}
     return Around({name: labels for name, answer in asked.items() if (labels := answer.result()) is not None})
 
 

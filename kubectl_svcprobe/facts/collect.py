@@ -7,12 +7,12 @@ exception, except for the one object without which there is nothing to say: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.facts.around import look_around
+from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.closer import look_closer
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
 from kubectl_svcprobe.facts.mesh import look_at_mesh
@@ -28,12 +28,10 @@ from kubectl_svcprobe.facts.workload import Pod
 MANAGED_BY = "app.kubernetes.io/managed-by=kubectl-svcprobe"
 
 
-def collect(
-    cluster: ClusterApi, namespace: str, name: str, taken: str, probe_labels: Mapping[str, str] | None = None
-) -> Snapshot:
+def collect(cluster: ClusterApi, namespace: str, name: str, taken: str, client: Client | None = None) -> Snapshot:
     """Read everything that one Service's report needs.
 
-    `taken` is the present time (RFC 3339), `probe_labels` are those of the pod that will ask, if any will.
+    `taken` is the present time (RFC 3339), `client` whoever will ask from inside the cluster: a plain pod, if not given.
     Raises AccessError where the Service itself cannot be read.
     """
     with pool() as threads:
@@ -45,7 +43,8 @@ def collect(
         events = reader.read_all(
             r.EVENTS, namespace, Event.from_json, fields=f"involvedObject.kind=Service,involvedObject.name={name}"
         )
-        policies = reader.read_all(r.NETWORK_POLICIES, namespace, NetworkPolicy.from_json)
+        spaces = dict.fromkeys((namespace, client.namespace)) if client and client.namespace else (namespace,)
+        policies = [reader.read_all(r.NETWORK_POLICIES, space, NetworkPolicy.from_json) for space in spaces]
         nodes = reader.read_all(r.NODES, None, Node.from_json)
         ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
         # Most clusters do not serve them, which one without the permission cannot even tell.
@@ -62,14 +61,15 @@ def collect(
             snapshot,
             slices=slices.result(),
             events=events.result(),
-            policies=policies.result(),
+            policies=tuple(policy for found in policies for policy in found.result()),
             nodes=nodes.result(),
             routes=(*ingresses.result(), *(http_routes.result() or ())),
+            client=client or Client(namespace),
             kubernetes=kubernetes.result(),
             api_groups=groups.result(),
             pods=pods,
         )
-        snapshot = look_around(reader, look_closer(reader, snapshot), probe_labels or {})
+        snapshot = look_around(reader, look_closer(reader, snapshot))
         snapshot = look_at_mesh(reader, snapshot)
         return replace(snapshot, unread=reader.account())
 

@@ -6,11 +6,12 @@ whoever concludes something from emptiness asks `could_read` first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from kubectl_svcprobe.facts.around import Around
+from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.dataplane import Dataplane
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
 from kubectl_svcprobe.facts.mesh import IstioPolicies
@@ -51,9 +52,9 @@ class JoinedEndpoint:
 class Snapshot:
     """Everything that was read for one Service.
 
-    `pods` are those that the selector matches. All from `namespace_pods` to `elsewhere` is only read when a first look
-    shows that it is needed; None means that nobody asked, and for what is optional (`pods_elsewhere`, `autoscalers`,
-    `revisions`, `stray_slices`) also that it was refused.
+    `pods` are those that the selector matches, `policies` those of its namespace and of the client's. All from
+    `namespace_pods` to `elsewhere` is only read when a first look shows that it is needed; None means that nobody asked,
+    and for what is optional (`pods_elsewhere`, `autoscalers`, `revisions`, `stray_slices`) also that it was refused.
     """
 
     namespace: str
@@ -80,6 +81,7 @@ class Snapshot:
     other_services: tuple[Service, ...] | None = None
     elsewhere: tuple[Service, ...] | None = None
     namespace_exists: bool = True
+    client: Client = field(default_factory=Client)
     around: Around = field(default_factory=Around)
     api_groups: frozenset[str] = frozenset()
     istio: IstioPolicies | None = None
@@ -158,9 +160,21 @@ class Snapshot:
     def _node_of_name(self) -> dict[str, Node]:
         return {node.meta.name: node for node in self.nodes}
 
-    def policies_on(self, labels: dict[str, str], direction: str) -> tuple[NetworkPolicy, ...]:
-        """The NetworkPolicies of this namespace that isolate a pod with these labels in that direction."""
-        return tuple(policy for policy in self.policies if policy.isolates(labels, direction))
+    @property
+    def client_namespace(self) -> str:
+        """Where whoever asks from inside the cluster lives."""
+        return self.client.namespace or self.namespace
+
+    def policies_on(self, labels: Mapping[str, str], direction: str, namespace: str = "") -> tuple[NetworkPolicy, ...]:
+        """The NetworkPolicies that isolate a pod with these labels in that direction; in the Service's namespace if none
+        is named.
+        """
+        found = (p for p in self.policies if p.meta.namespace == (namespace or self.namespace))
+        return tuple(policy for policy in found if policy.isolates(labels, direction))
+
+    def policies_on_client(self, direction: str) -> tuple[NetworkPolicy, ...]:
+        """Those that isolate whoever asks from inside the cluster."""
+        return self.policies_on(self.client.labels, direction, self.client_namespace)
 
 
 def matching(selector: dict[str, str], pods: tuple[Pod, ...]) -> tuple[Pod, ...]:

@@ -79,7 +79,7 @@ def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> I
             yield endpoint_path(joined, port, joined.endpoint.address in usable)
     for address in service.cluster_ips:
         yield ExposurePath(PathKind.CLUSTER_IP, address, port.port, port)
-    for name in dns_names(service):
+    for name in dns_names(service, snapshot.client_namespace):
         yield ExposurePath(PathKind.DNS, name, _port_behind_name(snapshot, service, port), port)
     if port.node_port:
         for node in snapshot.known_nodes():
@@ -103,10 +103,14 @@ def endpoint_path(joined: JoinedEndpoint, port: ServicePort, is_offered: bool) -
     )
 
 
-def dns_names(service: Service) -> tuple[str, ...]:
-    """The names that a client of any cluster may use, most general last; the domain is checked against resolv.conf later."""
+def dns_names(service: Service, client_namespace: str) -> tuple[str, ...]:
+    """The names that a client of that namespace may use, most general last: the bare one leads into its own namespace only.
+
+    The domain is checked against resolv.conf later.
+    """
     name, namespace = service.name, service.namespace
-    return (name, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{DEFAULT_DOMAIN}")
+    shortest = name if client_namespace == namespace else f"{name}.{namespace}"
+    return (shortest, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{DEFAULT_DOMAIN}")
 
 
 #: What nearly every cluster is called; the probe pod's own resolv.conf decides whether it is (`observe.cluster_domain`).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Node
@@ -73,7 +73,6 @@ class Wishes:
     from_here: bool = True
     path: str | None = None
     no_pod_reason: str = ""
-    probe_labels: dict[str, str] = field(default_factory=dict)
 
 
 def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes) -> ProbePlan:
@@ -93,7 +92,7 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
     if any(probe.vantage is Vantage.POD for probe in probes):
         probes.extend(_controls(len(probes), snapshot))
     unprobed.extend(_pathless(service))
-    return ProbePlan(tuple(probes), tuple(unprobed), settle=_policies_matter(snapshot, wishes))
+    return ProbePlan(tuple(probes), tuple(unprobed), settle=_policies_matter(snapshot))
 
 
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
@@ -198,8 +197,8 @@ def _pathless(service: Service) -> Iterator[Unprobed]:
         yield Unprobed(PathKind.DNS, service.external_name, "an alias: it leads out of this cluster's Services")
 
 
-def _policies_matter(snapshot: Snapshot, wishes: Wishes) -> bool:
+def _policies_matter(snapshot: Snapshot) -> bool:
     """Whether a NetworkPolicy selects the probe pod (egress) or a pod behind the Service (ingress)."""
-    return bool(snapshot.policies_on(wishes.probe_labels, "Egress")) or any(
-        snapshot.policies_on(dict(pod.meta.labels), "Ingress") for pod in snapshot.pods
+    return bool(snapshot.policies_on_client("Egress")) or any(
+        snapshot.policies_on(pod.meta.labels, "Ingress") for pod in snapshot.pods
     )

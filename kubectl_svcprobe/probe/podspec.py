@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from kubectl_svcprobe.facts.client import OWN_LABELS, Client
 from kubectl_svcprobe.probe.plan import Probe
 
 #: A tag, so that an air-gapped cluster's mirror can serve it under the same name.
 DEFAULT_IMAGE = "docker.io/curlimages/curl:8.17.0"
 
-LABELS = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
+LABELS = dict(OWN_LABELS)
 
 NAME_PREFIX = "svcprobe-"
 CONTAINER = "probe"
@@ -60,6 +61,7 @@ class PodOptions:
     settle: bool = False
     keep: bool = False
     user_id: int | None = 65532
+    client: Client = field(default_factory=Client)
     timing: Timing = field(default_factory=Timing)
 
 

@@ -11,7 +11,6 @@ from kubectl_svcprobe.facts.policy import Answer
 from kubectl_svcprobe.facts.traffic import INGRESS, Decision, End, Side, decide
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.probe.podspec import LABELS
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence
 from kubectl_svcprobe.words import listed
@@ -56,9 +55,9 @@ def probe_end(ev: Evidence, address: str = "") -> End:
     """The probe pod as a policy sees it; its address is the one of the same family as `address`."""
     ips = ev.probe.ips if ev.probe else ()
     own = next((ip for ip in ips if (":" in ip) == (":" in address)), "") if address else ""
-    namespace = ev.snapshot.namespace
+    namespace = ev.snapshot.client_namespace
     node = ev.probe.node if ev.probe else ""
-    return End(namespace, LABELS, ev.snapshot.around.namespaces.get(namespace), own, node=node)
+    return End(namespace, ev.snapshot.client.labels, ev.snapshot.around.namespaces.get(namespace), own, node=node)
 
 
 def foretell(ev: Evidence, port: ServicePort) -> tuple[Foretold, ...]:

@@ -137,10 +137,11 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
     """
     if ev.snapshot.service is None or ev.vantage_is_sound or ev.probe is None:
         return
-    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
+    where = ev.snapshot.client_namespace
+    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types and p.meta.namespace == where)
     evidence = [f"{r.probe.path.target}: {r.outcome.value}" for r in ev.from_pod(PathKind.CONTROL)]
     if egress:
-        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
+        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {where}")
     node = ev.probe.node
     yield Match(
         subject=_ref(ev),

@@ -75,7 +75,7 @@ def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
     yield Match(
         subject=service.ref,
         headline=f"{service.name} {FIRST if doubtful else CANNOT} be found by name: {names} {verb} not resolve.",
-        message=f"{names} {verb} not resolve in a pod of {ev.snapshot.namespace}, while kubernetes.default.svc does."
+        message=f"{names} {verb} not resolve in a pod of {ev.snapshot.client_namespace}, while kubernetes.default.svc does."
         + (NOT_REPEATED if doubtful else ""),
         evidence=tuple(evidence),
         fix=(
@@ -114,7 +114,8 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     doubtful = _is_doubtful(ev)
     by_address = any(r.outcome.reached for r in (*ev.from_pod(PathKind.CLUSTER_IP), *ev.from_pod(PathKind.ENDPOINT)))
     servers = listed(name_servers(ev.resolv_conf)) or "the name server"
-    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types)
+    where = ev.snapshot.client_namespace
+    egress = sorted(p.meta.name for p in ev.snapshot.policies if "Egress" in p.types and p.meta.namespace == where)
     evidence = [f"asked name server {servers}, as the pod's resolv.conf says"]
     ready = _ready_servers(ev)
     if ready:
@@ -122,7 +123,7 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
     if ready and any(r.detail == UNANSWERED for r in failed) and ev.probe:
         evidence.append(f"curl {ev.probe.curl_version} may also give up where a DNS drops questions for IPv6 addresses")
     if egress:
-        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {ev.snapshot.namespace}")
+        evidence.append(f"NetworkPolicy {listed(egress)} restricts what leaves pods of {where}")
     # Without the pods, nobody can say whether a policy admits those of the DNS.
     doubted = ("NetworkPolicy", "Pod") if egress else ("NetworkPolicy",)
     unread = listed(u.what for u in ev.snapshot.unread if u.kind in doubted)
@@ -132,7 +133,7 @@ def cluster_dns_does_not_answer(ev: Evidence) -> Iterator[Match]:
         headline=f"{service.name} {FIRST if doubtful else CANNOT} be found by name: cluster DNS does not answer"
         + (", though its address works" if by_address else "")
         + f"{doubt}.",
-        message=f"No name resolves in a pod of {ev.snapshot.namespace}, not even kubernetes.default.svc."
+        message=f"No name resolves in a pod of {ev.snapshot.client_namespace}, not even kubernetes.default.svc."
         + (NOT_REPEATED if doubtful else ""),
         evidence=tuple(evidence),
         fix=(ev.kubectl("kube-system", "get", "pods,endpointslices", "-l", "k8s-app=kube-dns", "-o", "wide"),),
@@ -233,7 +234,7 @@ def names_resolve_late(ev: Evidence) -> Iterator[Match]:
     yield Match(
         subject=service.ref,
         headline=f"{service.name} is found by name late, or not at once: {how}.",
-        message=f"Of {len(attempts)} lookups in a pod of {ev.snapshot.namespace}, {len(lost)} went unanswered and "
+        message=f"Of {len(attempts)} lookups in a pod of {ev.snapshot.client_namespace}, {len(lost)} went unanswered and "
         f"{len(slow)} took longer than {SLOW:g} s; questions or answers may be lost on the way to the DNS.",
         evidence=(
             *((f"{count(len(ready), 'endpoint')} of the cluster's DNS ready: {listed(ready)}",) if ready else ()),
@@ -278,8 +279,8 @@ def name_leads_elsewhere(ev: Evidence) -> Iterator[Match]:
     yield Match(
         subject=service.ref,
         headline=f"The name {name} leads to {address}, which is not {service.name}.",
-        message=f"In a pod of {ev.snapshot.namespace}, {listed(dict.fromkeys(n for n, _ in strange))} resolves to {address}; "
-        f"{service.name} is at {listed(service.cluster_ips) or 'the addresses of its endpoints'}.",
+        message=f"In a pod of {ev.snapshot.client_namespace}, {listed(dict.fromkeys(n for n, _ in strange))} resolves to "
+        f"{address}; {service.name} is at {listed(service.cluster_ips) or 'the addresses of its endpoints'}.",
         evidence=(f"search list {' '.join(domains)}",) if domains else (),
         fix=(
             "what the DNS is told to rewrite:",

@@ -40,7 +40,6 @@ from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
-from kubectl_svcprobe.probe.podspec import LABELS
 from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import Finding, ProbeFacts, Report
 from kubectl_svcprobe.run import Options
@@ -104,7 +103,7 @@ class Case:
 
     def snapshot(self, cluster: FakeCluster | None = None) -> Snapshot:
         """The Service and all that is read with it, as the program reads it."""
-        return collect(cluster or self.cluster(), *self.target, TAKEN, LABELS)
+        return collect(cluster or self.cluster(), *self.target, TAKEN)
 
     def evidence(self, cluster: FakeCluster | None = None) -> Evidence:
         """All that the rules may look at, in this cluster or the case's own."""
@@ -114,7 +113,6 @@ class Case:
             from_here=story is not None and not story.get("no-from-here"),
             path=(story or {}).get("path"),
             no_pod_reason="--no-probe",
-            probe_labels=LABELS,
         )
         plan = make_plan(snapshot, find_paths(snapshot), wishes)
         if story is None:

@@ -12,7 +12,7 @@ from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
 from kubectl_svcprobe.probe.plan import Wishes, make_plan
-from kubectl_svcprobe.probe.podspec import LABELS, PodOptions, manifest
+from kubectl_svcprobe.probe.podspec import PodOptions, manifest
 from tools.docs.markdown import GENERATED
 
 NAMESPACE = "default"
@@ -28,7 +28,7 @@ COMMENT = f"""\
 def manifests() -> str:
     """The pod, with its init container."""
     snapshot = example()
-    plan = make_plan(snapshot, find_paths(snapshot), Wishes(probe_labels=LABELS))
+    plan = make_plan(snapshot, find_paths(snapshot), Wishes())
     options = PodOptions("svcprobe-x7k2pq", NAMESPACE, preferred_nodes=("node-1",), settle=True)
     pod = manifest(plan.from_vantage(Vantage.POD), options)
     return COMMENT + str(yaml.dump(pod, Dumper=_WithoutAliases, sort_keys=False, width=120))

@@ -19,7 +19,7 @@ NODE_PORT = ServicePort(80, 8080, node_port=30080)
 
 
 def plan(of: Snapshot, **wishes: Any) -> ProbePlan:
-    return make_plan(of, find_paths(of), Wishes(**{"no_pod_reason": "--no-probe", "probe_labels": OURS, **wishes}))
+    return make_plan(of, find_paths(of), Wishes(**{"no_pod_reason": "--no-probe", **wishes}))
 
 
 def tried(made: ProbePlan, vantage: Vantage | None = None) -> list[str]:
