@@ -18,6 +18,7 @@ from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.forward import ForwardRun
 from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan
+from kubectl_svcprobe.probe.podlife import PodRun
 from kubectl_svcprobe.probe.podspec import NAME_PREFIX, SETTLE_SECONDS, PodOptions, manifest
 from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import ProbeFacts
@@ -81,7 +82,7 @@ class PodAsker:
         )
 
     def _look_elsewhere(
-        self, snapshot: Snapshot, results: tuple[PathResult, ...], options: PodOptions, first: podrun.PodRun
+        self, snapshot: Snapshot, results: tuple[PathResult, ...], options: PodOptions, first: PodRun
     ) -> tuple[tuple[PathResult, ...], str]:
         """What a pod on another node met of that which a node may be the reason of, and the node."""
         look = None if self.run.options.one_pod or first.problem else second_look(snapshot, results, first.node)
@@ -103,7 +104,7 @@ class PodAsker:
             snapshot = look_at_proxies(self.run.cluster, snapshot)
         return look_at_dns(self.run.cluster, snapshot) if concerns_dns(results) else snapshot
 
-    def _run_where_taken_up(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
+    def _run_where_taken_up(self, probes: tuple[Probe, ...], options: PodOptions) -> PodRun:
         """Run the pod; once more elsewhere if the first node takes no notice of it, as one that has just died does."""
         run = self._run_pod(probes, options)
         if not run.is_ignored or options.node:
@@ -111,7 +112,7 @@ class PodAsker:
         self.run.say(f"{run.node} does not take up the probe pod: trying another node")
         return self._run_pod(probes, replace(options, name=new_pod_name(), avoided_node=run.node))
 
-    def _ask_again(self, probes: tuple[Probe, ...], options: PodOptions, first: podrun.PodRun) -> list[Observation]:
+    def _ask_again(self, probes: tuple[Probe, ...], options: PodOptions, first: PodRun) -> list[Observation]:
         """What another pod sees, on the same node if it can be."""
         waiting = f", which waits {SETTLE_SECONDS} s first" if options.settle else ""
         self.run.say(f"asking again what failed, from a second pod{waiting}")
@@ -123,7 +124,7 @@ class PodAsker:
         first.seconds += second.seconds
         return _read(second, probes, is_retry=True)[0]
 
-    def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> podrun.PodRun:
+    def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> PodRun:
         pod = f"probe pod {options.namespace}/{options.name}"
 
         def on_leftover(reason: str) -> None:
@@ -147,7 +148,7 @@ def to_ask_again(snapshot: Snapshot, results: tuple[PathResult, ...]) -> tuple[P
     return to_confirm(results, lambda result: bool(why_expected(snapshot, result, results)))
 
 
-def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
+def _probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
     return ProbeFacts(
         namespace=options.namespace,
         pod=run.name,
@@ -163,5 +164,5 @@ def _probe_facts(run: podrun.PodRun, options: PodOptions, settled: bool) -> Prob
     )
 
 
-def _read(run: podrun.PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
+def _read(run: PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
     return read_log(run.log, {probe.id: probe.request for probe in probes}, is_retry)

@@ -21,7 +21,9 @@ IMPURE = {
     "interrupts.py",
     "probe/forward.py",
     "probe/localrun.py",
+    "probe/podlife.py",
     "probe/podrun.py",
+    "probe/podwatch.py",
     "progress.py",
     "session.py",
 }

@@ -12,6 +12,7 @@ from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.errors import Interrupted, api_error
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe import podrun
+from kubectl_svcprobe.probe.podlife import PodRun
 from kubectl_svcprobe.probe.podspec import PodOptions, manifest
 from tests.fake_cluster import FakeCluster
 from tests.unit.flow import objects as o
@@ -19,7 +20,7 @@ from tests.unit.flow import objects as o
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes fit"}
 
 
-def run(cluster: FakeCluster, said: list[str] | None = None) -> podrun.PodRun:
+def run(cluster: FakeCluster, said: list[str] | None = None) -> PodRun:
     body = manifest((), PodOptions("svcprobe-test", "shop"))
     return podrun.run(cluster, body, Interrupts(), (said if said is not None else []).append)
 
