@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_svcprobe import cleanup as leftovers
-from kubectl_svcprobe.asking import PodAsker
 from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect, collect_namespace
 from kubectl_svcprobe.facts.one_port import with_port
 from kubectl_svcprobe.inspection import Inspector, now, report
-from kubectl_svcprobe.probe.exposure import Vantage
-from kubectl_svcprobe.probe.podspec import manifest
 from kubectl_svcprobe.render import documents, listing, text
 from kubectl_svcprobe.report import Report
 from kubectl_svcprobe.run import Run
@@ -87,9 +84,8 @@ def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     for target in targets:
         snapshot = with_port(collect(session.cluster, session.namespace, target.name, now()), target.port)
         plan = inspector.plan(snapshot)
-        probes = plan.from_vantage(Vantage.POD)
-        if probes:
-            found.append(manifest(probes, PodAsker(inspector.run).pod_options(snapshot, plan)))
+        if pods := inspector.asker().manifests(snapshot, plan):
+            found.extend(pods)
         else:
             reasons = ", ".join(dict.fromkeys(u.reason for u in plan.unprobed)) or "it offers no path"
             why = reasons if snapshot.service else "there is no such Service"

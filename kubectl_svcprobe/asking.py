@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.snapshot import Snapshot
@@ -14,13 +15,14 @@ from kubectl_svcprobe.probe.closer import Closer, other_probes, questions
 from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.expectation import has_local_policy
 from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.forward import ForwardRun
 from kubectl_svcprobe.probe.observe import Observation, cluster_domain, curl_version, read_log
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan
 from kubectl_svcprobe.probe.podlife import PodRun
 from kubectl_svcprobe.probe.podspec import NAME_PREFIX, SETTLE_SECONDS, PodOptions, manifest
-from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
+from kubectl_svcprobe.probe.results import PathResult, asked_from, join, to_confirm, with_true_names, within_families
 from kubectl_svcprobe.report import ProbeFacts
 from kubectl_svcprobe.run import Run
 
@@ -49,6 +51,11 @@ class PodAsker:
             timing=self.run.options.timing,
         )
 
+    def manifests(self, snapshot: Snapshot, plan: ProbePlan) -> list[dict[str, Any]]:
+        """The pod that would run first; none where nothing would be asked from one."""
+        probes = plan.from_vantage(Vantage.POD)
+        return [manifest(probes, self.pod_options(snapshot, plan))] if probes else []
+
     def ask(self, snapshot: Snapshot, plan: ProbePlan) -> Evidence:
         """What the probe pod saw; where something failed, what a second one saw that waited first."""
         probes = plan.from_vantage(Vantage.POD)
@@ -56,8 +63,8 @@ class PodAsker:
             return Evidence(snapshot, plan, kubectl=self.run.kubectl)
         options = self.pod_options(snapshot, plan)
         run = self._run_where_taken_up(probes, options)
-        observations, resolv_conf = _read(run, probes)
-        results = within_families(join(probes, observations, DID_NOT_RUN if run.problem else ""), run.ips)
+        observations, resolv_conf = read(run, probes)
+        results = came_of(run, probes, observations)
         again = () if run.problem or plan.settle else to_ask_again(snapshot, results)
         inside = ForwardRun(self.run.cluster, snapshot.namespace, questions(snapshot, results))
         try:
@@ -65,14 +72,14 @@ class PodAsker:
             dialects = dialect_probes(results, len(plan.probes) + len(others))
             if second := (*again, *others, *dialects):
                 observations += self._ask_again(second, replace(options, settle=options.settle or bool(again)), run)
-                results = within_families(join(probes, observations), run.ips)
+                results = came_of(run, probes, observations)
             closer = Closer(inside.found(), join(others, observations), join(dialects, observations))
         finally:
             inside.close()
         elsewhere, other_node = self._look_elsewhere(snapshot, results, options, run)
-        facts = _probe_facts(run, options, settled=plan.settle or bool(again))
+        facts = probe_facts(run, options, settled=plan.settle or bool(again))
         return Evidence(
-            self._look_at_system(snapshot, results),
+            self.look_at_system(snapshot, results),
             plan,
             (*with_true_names(results, cluster_domain(resolv_conf)), *elsewhere),
             replace(facts, other_node=other_node),
@@ -96,11 +103,11 @@ class PodAsker:
         if run.problem:
             self.run.note(f"what failed could not be asked from {look.node}: {run.problem}")
             return (), ""
-        return join(look.probes, _read(run, look.probes)[0]), look.node
+        return asked_from(join(look.probes, read(run, look.probes)[0]), look.node), look.node
 
-    def _look_at_system(self, snapshot: Snapshot, results: tuple[PathResult, ...]) -> Snapshot:
+    def look_at_system(self, snapshot: Snapshot, results: tuple[PathResult, ...]) -> Snapshot:
         """What the cluster's own parts say, where what failed may be theirs."""
-        if concerns_proxies(results):
+        if concerns_proxies(results) or has_local_policy(snapshot.service):
             snapshot = look_at_proxies(self.run.cluster, snapshot)
         return look_at_dns(self.run.cluster, snapshot) if concerns_dns(results) else snapshot
 
@@ -122,20 +129,30 @@ class PodAsker:
             self.run.note(f"what failed could not be asked again: {second.problem}")
         first.leftover = first.leftover or second.leftover
         first.seconds += second.seconds
-        return _read(second, probes, is_retry=True)[0]
+        return read(second, probes, is_retry=True)[0]
+
+    def tell_leftover(self, namespace: str, pod: str, reason: str) -> None:
+        """Say that a pod may still be there, and how to remove it."""
+        command = self.run.kubectl(namespace, "delete", "pod", pod)
+        self.run.note(f"probe pod {namespace}/{pod} may still be there: {reason}\n  {command}")
 
     def _run_pod(self, probes: tuple[Probe, ...], options: PodOptions) -> PodRun:
         pod = f"probe pod {options.namespace}/{options.name}"
 
         def on_leftover(reason: str) -> None:
-            command = self.run.kubectl(options.namespace, "delete", "pod", options.name)
-            self.run.note(f"{pod} may still be there: {reason}\n  {command}")
+            self.tell_leftover(options.namespace, options.name, reason)
 
         body = manifest(probes, options)
         run = podrun.run(self.run.cluster, body, self.run.interrupts, self.run.say, options.keep, on_leftover)
         if options.keep and not run.problem:
             self.run.note(f"{pod} is kept; kubectl svcprobe cleanup removes it")
         return run
+
+
+def came_of(run: PodRun, probes: tuple[Probe, ...], observations: list[Observation]) -> tuple[PathResult, ...]:
+    """The results of one node's pods."""
+    results = join(probes, observations, DID_NOT_RUN if run.problem else "")
+    return asked_from(within_families(results, run.ips), run.node)
 
 
 def new_pod_name() -> str:
@@ -148,7 +165,8 @@ def to_ask_again(snapshot: Snapshot, results: tuple[PathResult, ...]) -> tuple[P
     return to_confirm(results, lambda result: bool(why_expected(snapshot, result, results)))
 
 
-def _probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
+def probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
+    """The pod as the report has it."""
     return ProbeFacts(
         namespace=options.namespace,
         pod=run.name,
@@ -164,5 +182,6 @@ def _probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
     )
 
 
-def _read(run: PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
+def read(run: PodRun, probes: tuple[Probe, ...], is_retry: bool = False) -> tuple[list[Observation], str]:
+    """The observations in a pod\'s log, and all else in it."""
     return read_log(run.log, {probe.id: probe.request for probe in probes}, is_retry)

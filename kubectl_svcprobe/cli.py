@@ -11,7 +11,7 @@ import click
 
 from kubectl_svcprobe import __version__
 from kubectl_svcprobe.errors import ExitCode, Interrupted, SvcprobeError, UsageError
-from kubectl_svcprobe.flags import ACCESS, INSPECT, options
+from kubectl_svcprobe.flags import ACCESS, INSPECT, check_all_nodes, options
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.progress import Progress
 from kubectl_svcprobe.render.terminal import Paper
@@ -42,6 +42,7 @@ def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> i
     from kubectl_svcprobe.target import parse_all
 
     targets = parse_all(services)
+    check_all_nodes(flags, bool(targets))
     session = _session(ctx, flags)
     if flags["dry_run"]:
         if not targets:

@@ -10,7 +10,7 @@ from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.ownership import kept_by
-from kubectl_svcprobe.probe.expect import SHORT_CUT, is_short_cut, why_expected
+from kubectl_svcprobe.probe.expect import SHORT_CUT, expectation_of, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
@@ -150,6 +150,7 @@ def path_facts(
         replace(
             _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail),
             from_node=_from_node(r, probe),
+            expectation=expected.what.value if (expected := expectation_of(snapshot, r)) else "",
         )
         for r in results
         if r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)
@@ -194,7 +195,8 @@ def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:
         subject=path.subject,
         node=path.node,
         port_name=path.service_port.name if path.service_port else "",
-        vantage=result.probe.vantage.value,
+        # The node tells pods that were asked alike from each other.
+        vantage=(Vantage.POD if result.probe.vantage is Vantage.EACH_NODE else result.probe.vantage).value,
         request=str(result.probe.request),
         offered=path.is_offered,
         outcome=result.outcome.value,

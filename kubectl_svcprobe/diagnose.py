@@ -168,4 +168,14 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         )
     if any(r.outcome is Outcome.INTERMITTENT and r.failed_only_early for r in evidence.results):
         return f"{name} works: every path it offers answers, some of them not in the first second of a new pod."
-    return f"{name} works: every path it offers answers."
+    return f"{name} works{_from_where(evidence)}: every path it offers answers."
+
+
+def _from_where(evidence: Evidence) -> str:
+    """Which nodes that holds for, where several were to be asked."""
+    each = evidence.probe.each_node if evidence.probe else ()
+    not_asked = [node.node for node in each if node.problem]
+    asked = len(each) - len(not_asked)
+    if not_asked:
+        return f" from {asked} of {len(each)} nodes ({listed(not_asked)} could not be asked)"
+    return f" from each of {asked} nodes" if asked > 1 else ""

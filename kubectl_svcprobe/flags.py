@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+
+from kubectl_svcprobe.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -144,6 +146,25 @@ INSPECT = [
         help="Leave these findings out, and what follows from them; the report says where one was.",
     ),
 ]
+
+
+#: What is no use beside `--all-nodes`: the flag, and why.
+NOT_BESIDE_ALL_NODES = {
+    "no_probe": "--no-probe starts no pod, and --all-nodes one on each node",
+    "one_pod": "--one-pod starts one pod, and --all-nodes one on each node",
+    "node": "--node names one node, and --all-nodes asks from all of them",
+}
+
+
+def check_all_nodes(flags: Mapping[str, Any], has_service: bool) -> None:
+    """Raises UsageError for `--all-nodes` beside what contradicts it, and without a Service to ask."""
+    if not flags["all_nodes"]:
+        return
+    for name, why in NOT_BESIDE_ALL_NODES.items():
+        if flags[name]:
+            raise UsageError(f"error: {why}: give one of them")
+    if not has_service:
+        raise UsageError("error: --all-nodes needs a SERVICE")
 
 
 def options(*groups: list[Any]) -> Callable[[F], F]:

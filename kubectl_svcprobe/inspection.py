@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from kubectl_svcprobe import describe, diagnose
 from kubectl_svcprobe.asking import PodAsker, to_ask_again
+from kubectl_svcprobe.asking_each import EachNodeAsker
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect
@@ -41,12 +42,17 @@ class Inspector:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
         local = LocalRun(plan.from_vantage(Vantage.HERE), self.run.options.timing)
         try:
-            evidence = PodAsker(self.run).ask(snapshot, plan)
+            evidence = self.asker().ask(snapshot, plan)
             self.run.say("waiting for answers to this machine")
             from_here = self._confirm_here(snapshot, plan, local.observations())
         finally:
             local.close()
         return report(replace(evidence, results=(*evidence.results, *from_here)), self.run.options)
+
+    def asker(self) -> PodAsker | EachNodeAsker:
+        """Who asks from inside the cluster."""
+        pods = PodAsker(self.run)
+        return EachNodeAsker(pods) if self.run.options.all_nodes else pods
 
     def _confirm_here(self, snapshot: Snapshot, plan: ProbePlan, first: list[Observation]) -> tuple[PathResult, ...]:
         """What this machine met; what failed is asked once more, since a Service proxy may have been a moment behind."""

@@ -11,6 +11,7 @@ IMPURE = {
     "__main__.py",
     "actions.py",
     "asking.py",
+    "asking_each.py",
     "cleanup.py",
     "cli.py",
     "facts/closer.py",

@@ -22,7 +22,10 @@ class EndpointPort:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults."""
+    """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults.
+
+    `for_zones` and `for_nodes` are its hints: whose clients it is meant for.
+    """
 
     address: str
     ready: bool = True
@@ -31,11 +34,13 @@ class Endpoint:
     node: str = ""
     zone: str = ""
     target: ObjectRef | None = None
+    for_zones: frozenset[str] = frozenset()
+    for_nodes: frozenset[str] = frozenset()
 
     @classmethod
     def from_json(cls, obj: Json) -> Endpoint:
         """A missing `ready` or `serving` means true (discovery/v1 types.go); only the first address counts."""
-        conditions, target = mapping(obj, "conditions"), mapping(obj, "targetRef")
+        conditions, target, hints = mapping(obj, "conditions"), mapping(obj, "targetRef"), mapping(obj, "hints")
         ready = conditions.get("ready") is not False
         serving = conditions.get("serving")
         return cls(
@@ -46,6 +51,8 @@ class Endpoint:
             node=text(obj, "nodeName"),
             zone=text(obj, "zone"),
             target=ObjectRef(text(target, "kind"), text(target, "namespace"), text(target, "name")) if target else None,
+            for_zones=frozenset(text(hint, "name") for hint in items(hints, "forZones")),
+            for_nodes=frozenset(text(hint, "name") for hint in items(hints, "forNodes")),
         )
 
 

@@ -40,7 +40,7 @@ def second_look(snapshot: Snapshot, results: Sequence[PathResult], here: str) ->
     failed = [r for r in failed if r not in aside]
     believed = [r for r in failed if r.outcome is not Outcome.INTERMITTENT and not why_expected(snapshot, r, results)]
     endpoints = list(_lost_on_other_nodes(snapshot, results, believed, here))
-    virtual = list(_beyond_good_endpoints(results, believed))
+    virtual = list(beyond_good_endpoints(results, believed))
     node = _other_node(snapshot, endpoints, here)
     if not here or node is None or not (endpoints or virtual):
         return None
@@ -55,8 +55,9 @@ def second_look(snapshot: Snapshot, results: Sequence[PathResult], here: str) ->
 
 def concerns_proxies(results: Sequence[PathResult]) -> bool:
     """Whether something failed that the nodes' Service proxies may be the reason of."""
-    failed = [r for r in results if r.probe.vantage is Vantage.POD and r.outcome.is_bad]
-    return any(_beyond_good_endpoints(results, failed))
+    in_pods = [r for r in results if r.probe.vantage in (Vantage.POD, Vantage.EACH_NODE)]
+    by_node = [[r for r in in_pods if r.probe.node == node] for node in dict.fromkeys(r.probe.node for r in in_pods)]
+    return any(any(beyond_good_endpoints(mine, [r for r in mine if r.outcome.is_bad])) for mine in by_node)
 
 
 def concerns_dns(results: Iterable[PathResult]) -> bool:
@@ -78,7 +79,7 @@ def _lost_on_other_nodes(
             yield next(r for r in lost if r.probe.path.node == name)
 
 
-def _beyond_good_endpoints(results: Sequence[PathResult], failed: Iterable[PathResult]) -> Iterator[PathResult]:
+def beyond_good_endpoints(results: Sequence[PathResult], failed: Iterable[PathResult]) -> Iterator[PathResult]:
     """ClusterIPs and node ports that fail although every endpoint of their port answers."""
     for result in failed:
         path = result.probe.path

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubectl_svcprobe.facts.locality import local
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.probe.expectation import Expectation, expectation
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -25,7 +27,7 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
         return ""
     if not path.is_offered:
         return "not ready"
-    if is_dropped_by_policy(snapshot, result):
+    if is_declared(snapshot, result):
         return "as declared"
     if is_left_open(snapshot, result):
         return NO_PROOF
@@ -47,7 +49,7 @@ def is_short_cut(snapshot: Snapshot, result: PathResult) -> bool:
     has `ipMode: Proxy` or is a name (KEP-1860).
     """
     path, service = result.probe.path, snapshot.service
-    if result.probe.vantage is not Vantage.POD or service is None or not result.outcome.is_good:
+    if not result.probe.vantage.is_pod or service is None or not result.outcome.is_good:
         return False
     goes_out = {i.address for i in service.load_balancer_ingress if i.ip_mode == "Proxy" or i.hostname}
     return path.kind in (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP) and path.host not in goes_out
@@ -61,28 +63,36 @@ def is_out_of_ranges(snapshot: Snapshot, result: PathResult) -> bool:
     """
     service = snapshot.service
     ranges = service.load_balancer_source_ranges if service else ()
-    is_outside = result.probe.path.kind is PathKind.LOAD_BALANCER and result.probe.vantage is Vantage.POD
+    is_outside = result.probe.path.kind is PathKind.LOAD_BALANCER and result.probe.vantage.is_pod
     return bool(ranges) and is_outside and result.outcome in LOST
 
 
-def is_dropped_by_policy(snapshot: Snapshot, result: PathResult) -> bool:
-    """A node port under `externalTrafficPolicy: Local` on a node that has no endpoint of its own."""
-    path, service = result.probe.path, snapshot.service
-    if path.kind is not PathKind.NODE_PORT or path.service_port is None or service is None:
+def expectation_of(snapshot: Snapshot, result: PathResult) -> Expectation | None:
+    """What a traffic policy declares for this path and its vantage."""
+    return expectation(snapshot, result.probe.path, result.probe.vantage, result.probe.node)
+
+
+def is_declared(snapshot: Snapshot, result: PathResult) -> bool:
+    """A policy `Local`, asked where the node has no endpoint of its own: no answer is just what was declared.
+
+    At a node port only silence is: what refuses there is not the policy.
+    """
+    path, expected = result.probe.path, expectation_of(snapshot, result)
+    if expected is None or path.service_port is None:
         return False
-    has_local = any(e.endpoint.node == path.node for e in snapshot.usable(path.service_port))
-    return service.external_traffic_policy == "Local" and not has_local and result.outcome in LOST
+    if path.kind is PathKind.NODE_PORT:
+        return result.outcome in LOST and not local(snapshot, path.service_port, path.node)
+    return expected.what.is_failure and result.outcome in (*LOST, Outcome.REFUSED)
 
 
 def is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
     """A pod's request to a node port under `externalTrafficPolicy: Local`.
 
-    kube-proxy treats pods as if the policy were Cluster, but does not masquerade them: it may choose an endpoint on yet
-    another node, whose answer then comes from an address that the client did not ask (pkg/proxy/iptables/proxier.go,
-    kubernetes issue 74383). So it answers, answers sometimes, or does not, by chance and by network plug-in.
+    It answers, answers sometimes, or does not, by chance and by network plug-in (see `expectation.at_node_port`). Where an
+    answer is to be expected, its absence is too doubtful still to be held against the Service.
     """
     service = snapshot.service
-    from_pod = result.probe.vantage is Vantage.POD and result.probe.path.kind is PathKind.NODE_PORT
+    from_pod = result.probe.vantage.is_pod and result.probe.path.kind is PathKind.NODE_PORT
     is_local = service is not None and service.external_traffic_policy == "Local"
     return from_pod and is_local and result.outcome in (*LOST, Outcome.INTERMITTENT)
 

@@ -27,13 +27,18 @@ class PathKind(str, Enum):
 class Vantage(str, Enum):
     """Where a request starts: in the probe pod, in one on another node, or on the machine that runs this program.
 
-    `EACH_NODE` is that of `--all-nodes`: a further probe pod like the first one, on a node of its own.
+    `EACH_NODE` is a further pod of `--all-nodes`, like the first one but for its node; the report calls it by the same name.
     """
 
     POD = "probe pod"
     OTHER_NODE = "another node"
     EACH_NODE = "each node"
     HERE = "this machine"
+
+    @property
+    def is_pod(self) -> bool:
+        """A probe pod asks, on whichever node."""
+        return self in (Vantage.POD, Vantage.OTHER_NODE, Vantage.EACH_NODE)
 
 
 @dataclass(frozen=True)

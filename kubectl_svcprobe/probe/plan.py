@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kubectl_svcprobe.facts.model import Service
@@ -157,10 +157,15 @@ def _suspicion(snapshot: Snapshot, path: ExposurePath) -> tuple[bool, bool, str]
 def _nodes_worth_trying(snapshot: Snapshot) -> frozenset[str]:
     """Nodes with an endpoint and nodes without one in turn, across zones."""
     occupied = {endpoint.node for endpoint in snapshot.all_endpoints() if endpoint.ready}
-    with_one = _spread([n for n in snapshot.known_nodes() if n.meta.name in occupied])
-    without = _spread([n for n in snapshot.known_nodes() if n.meta.name not in occupied])
-    order = [name for pair in _zip_all(with_one, without) for name in pair]
-    return frozenset(order[:MAX_NODES])
+    return frozenset(spread(snapshot.known_nodes(), occupied)[:MAX_NODES])
+
+
+def spread(nodes: Iterable[Node], occupied: Collection[str]) -> list[str]:
+    """The names of nodes that are occupied and of others in turn, across zones."""
+    known = list(nodes)
+    with_one = _spread([n for n in known if n.meta.name in occupied])
+    without = _spread([n for n in known if n.meta.name not in occupied])
+    return [name for pair in _zip_all(with_one, without) for name in pair]
 
 
 def _spread(nodes: Sequence[Node]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind
@@ -106,6 +106,11 @@ def within_families(results: Iterable[PathResult], ips: Sequence[str]) -> tuple[
     """
     families = {":" in ip for ip in ips}
     return tuple(_untried(r) if families and not _family(r.probe.path.host) & families else r for r in results)
+
+
+def asked_from(results: Iterable[PathResult], node: str) -> tuple[PathResult, ...]:
+    """The same, with the node of the pod that asked."""
+    return tuple(replace(r, probe=replace(r.probe, node=node)) for r in results)
 
 
 def _family(host: str) -> set[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.probe.expect import BEYOND_REACH, NO_PROOF, SHORT_CUT
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
-from kubectl_svcprobe.report import PathFacts, Report
+from kubectl_svcprobe.report import PathFacts
 from kubectl_svcprobe.words import count, listed
 
 HEADERS = ("PATH", "TARGET", "RESULT", "TIME", "FROM")
@@ -22,29 +22,32 @@ NARROW = 80
 GOOD = ("answered", "connected")
 
 
-def path_table(paths: Sequence[PathFacts], report: Report, paper: Paper, wide: bool) -> Iterator[str]:
-    """The rows, aligned, no wider than the paper; narrow paper has a table for each vantage instead of a column."""
+def path_table(paths: Sequence[PathFacts], paper: Paper, wide: bool, from_pods: str = "") -> Iterator[str]:
+    """The rows, aligned, no wider than the paper; narrow paper has a table for each vantage instead of a column.
+
+    `from_pods` names the vantage of several pods that met the same.
+    """
     if paper.width >= NARROW:
-        yield from _table(paths, HEADERS, report, paper, wide)
+        yield from _table(paths, HEADERS, paper, wide, from_pods)
         return
-    for vantage in dict.fromkeys(path.vantage for path in paths):
-        from_there = [path for path in paths if path.vantage == vantage]
-        yield f"From {_vantage(from_there[0], report)}:"
-        yield from _table(from_there, HEADERS[:-1], report, paper, wide)
+    for vantage in dict.fromkeys(_vantage(path, from_pods) for path in paths):
+        yield f"From {vantage}:"
+        from_there = [path for path in paths if _vantage(path, from_pods) == vantage]
+        yield from _table(from_there, HEADERS[:-1], paper, wide, from_pods)
 
 
 def _table(
-    paths: Sequence[PathFacts], headers: tuple[str, ...], report: Report, paper: Paper, wide: bool
+    paths: Sequence[PathFacts], headers: tuple[str, ...], paper: Paper, wide: bool, from_pods: str
 ) -> Iterator[str]:
     from tabulate import tabulate
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
-    cells = [[_kind(g[0]), _target(g, wide), _result(g[0]), _time(g), _vantage(g[0], report)] for g in groups]
+    cells = [[_kind(g[0]), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], from_pods)] for g in groups]
     rows = [row[: len(headers)] for row in cells]
     if not wide:
         _fit(rows, headers, paper.width)
     table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True)
-    symbols = ["", *(_symbol(group[0]) for group in groups)]
+    symbols = ["", *(symbol_of(group[0]) for group in groups)]
     for line, symbol in zip(table.splitlines(), symbols, strict=True):
         yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
 
@@ -66,6 +69,7 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
         key = (
             path.kind,
             path.vantage,
+            path.from_node,
             path.port_name,
             path.outcome,
             path.http_status,
@@ -121,7 +125,8 @@ def _short(hosts: Sequence[str]) -> list[str]:
     return [hosts[0], *(f".{host.rpartition('.')[2]}" for host in hosts[1:])] if same else list(hosts)
 
 
-def _symbol(path: PathFacts) -> str:
+def symbol_of(path: PathFacts) -> str:
+    """Good, bad, of doubtful value, or as was to be expected."""
     if path.outcome in GOOD:
         return "✔"
     if path.expected:
@@ -129,7 +134,8 @@ def _symbol(path: PathFacts) -> str:
     return "!" if path.outcome in ("http-error", "intermittent") else "✖"
 
 
-def _result(path: PathFacts) -> str:
+def result_of(path: PathFacts) -> str:
+    """What became of it, in a word or two behind its symbol."""
     word = str(path.http_status) if path.http_status else path.outcome.replace("-", " ")
     if path.outcome in ("intermittent", "http-error") and path.detail:
         word = path.detail
@@ -142,7 +148,7 @@ def _result(path: PathFacts) -> str:
     if path.detail == SHORT_CUT:
         word = f"{word}, {SHORT_CUT}"
     not_ready = "" if path.offered or path.expected else ", though not ready"
-    return f"{_symbol(path)} {word}{not_ready}"
+    return f"{symbol_of(path)} {word}{not_ready}"
 
 
 def _time(group: Sequence[PathFacts]) -> str:
@@ -150,5 +156,7 @@ def _time(group: Sequence[PathFacts]) -> str:
     return f"{max(times):.0f} ms" if times else ""
 
 
-def _vantage(path: PathFacts, report: Report) -> str:
+def _vantage(path: PathFacts, from_pods: str) -> str:
+    if path.from_node and from_pods:
+        return from_pods
     return f"probe pod, {path.from_node}" if path.from_node else path.vantage

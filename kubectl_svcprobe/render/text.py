@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
+from kubectl_svcprobe.render.matrix import asked, from_pods, matrix
 from kubectl_svcprobe.render.paths import path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
-from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, Report, Verdict
+from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, ProbeFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
 
 SYMBOLS = {Verdict.OK: "✔", Verdict.WARNING: "!", Verdict.BROKEN: "✖", Verdict.UNKNOWN: "?"}
@@ -32,13 +33,23 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     tried = [path for path in report.paths if path.outcome != "not-run"]
     if tried:
         yield ""
-        yield from path_table(tried, report, paper, wide)
+        yield from _paths(tried, report, paper, wide)
         yield ""
         yield from paper.wrapped(_how_asked(tried, report))
     for finding in report.findings:
         yield ""
         yield from _finding(finding, report, paper)
     yield from _closing(report, paper, wide)
+
+
+def _paths(tried: Sequence[PathFacts], report: Report, paper: Paper, wide: bool) -> Iterator[str]:
+    """The table of paths. Of several nodes that were asked alike, those stand in it that meet what the main one meets."""
+    if report.probe is None or not report.probe.each_node:
+        yield from path_table(tried, paper, wide)
+        return
+    shown = [path for path in tried if wide or path.from_node in ("", report.probe.node)]
+    yield from path_table(shown, paper, wide, "" if wide else from_pods(tried, report))
+    yield from matrix(tried, report, paper)
 
 
 def _row(word: str, text: str, paper: Paper) -> list[str]:
@@ -171,6 +182,8 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         )
     if any(path.detail == SHORT_CUT for path in tried):
         said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
+    if report.probe and asked(report):
+        return f"{said} {_pods(report, report.probe)}"
     if report.probe and report.probe.pod and not report.probe.problem:
         more = ["a second one waited 5 s first"] if report.probe.settled else []
         more += [f"one on {report.probe.other_node} repeated what failed"] if report.probe.other_node else []
@@ -180,6 +193,15 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         pod = f"{report.probe.namespace}/{report.probe.pod}"
         said += f" Probe pod {pod}{waited}, labelled only as ours, {gone}."
     return said
+
+
+def _pods(report: Report, probe: ProbeFacts) -> str:
+    """The pods of several nodes, and whether they are gone."""
+    nodes = asked(report)
+    again = sum(node.settled for node in nodes)
+    waited = f" ({again} of them asked again what failed, 5 s later)" if again else ""
+    gone = f"not all gone after {probe.seconds:.1f} s" if probe.leftover else f"gone again after {probe.seconds:.1f} s"
+    return f"Probe pods on {count(len(nodes), 'node')}{waited}, in {probe.namespace}, labelled only as ours, {gone}."
 
 
 def _finding(finding: Finding, report: Report, paper: Paper) -> Iterator[str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.dataplane import Dataplane, Proxy
+from kubectl_svcprobe.facts.locality import local
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.provider import cloud_of, container_cluster
-from kubectl_svcprobe.probe.expect import BEYOND_REACH, is_dropped_by_policy, is_left_open, refused_beside, why_expected
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, is_declared, is_left_open, refused_beside, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
@@ -23,7 +24,7 @@ def _local_only(ev: Evidence) -> bool:
 
 
 def _has_local(ev: Evidence, node: str, port: ServicePort) -> bool:
-    return any(e.endpoint.node == node for e in ev.snapshot.usable(port))
+    return bool(local(ev.snapshot, port, node))
 
 
 def _nodes_without(ev: Evidence, port: ServicePort) -> list[Node]:
@@ -80,7 +81,7 @@ def node_without_local_endpoint(ev: Evidence) -> Iterator[Match]:
 def _local_evidence(ev: Evidence, port: ServicePort, without: list[str]) -> Iterator[str]:
     yield f"without a ready endpoint: {listed(without, 8)}"
     tried = (*ev.from_pod(PathKind.NODE_PORT, port), *ev.from_here(PathKind.NODE_PORT, port))
-    dropped = sorted({r.probe.path.node for r in tried if is_dropped_by_policy(ev.snapshot, r)})
+    dropped = sorted({r.probe.path.node for r in tried if is_declared(ev.snapshot, r)})
     if dropped:
         yield f"dropped as declared: {listed(dropped)}"
     if any(is_left_open(ev.snapshot, r) for r in tried):

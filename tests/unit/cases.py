@@ -13,7 +13,8 @@ A folder of `tests/cases` holds
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
 port-forward finds open, by pod, or why none can be made; all others are closed. `asked` restricts a path to ways of
-speaking (http, https, h2c, tcp, proxied); curl's fields may have `server` and `l5d-proxy-error` too, the headers.
+speaking (http, https, h2c, tcp, proxied), `from` to a vantage or to a node that asks; curl's fields may have `server` and
+`l5d-proxy-error` too, the headers. With `each-node: true` every node asks, but those of `not-from`, where it is said why.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, o
 from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
+from kubectl_svcprobe.probe.expectation import has_local_policy
 from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.matrix import as_matrix, asking_nodes, concern_proxies, health_probes, main_node
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
-from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names, within_families
-from kubectl_svcprobe.report import Finding, ProbeFacts, Report
+from kubectl_svcprobe.probe.results import PathResult, asked_from, join, to_confirm, with_true_names, within_families
+from kubectl_svcprobe.report import Finding, NodeProbe, ProbeFacts, Report
 from kubectl_svcprobe.run import Options
 from tests.fake_cluster import KNOWN, FakeCluster
 
@@ -118,16 +121,18 @@ class Case:
         if story is None:
             return Evidence(snapshot, plan)
         resolv_conf = str(story.get("resolv.conf", RESOLV_CONF))
-        asking = (Vantage.POD, Vantage.HERE)
-        results = tuple(r for vantage in asking for r in _results(snapshot, plan, vantage, story))
-        ips = _ips(story)
-        results = tuple(r if r.probe.vantage is Vantage.HERE else within_families([r], ips)[0] for r in results)
+        here = _results(snapshot, plan, Vantage.HERE, story)
+        from_pod = _from_pod(snapshot, plan, story, str(story.get("node", "node-1")))
+        results = (*from_pod, *here)
         closer = _closer(snapshot, plan, results, story)
         probe = _probe(plan, results, story)
         from_there: tuple[PathResult, ...] = ()
-        if probe and not probe.problem and not story.get("one-pod"):
+        if story.get("each-node") and probe:
+            probe, from_pod, from_there = _each_node(snapshot, plan, story, probe)
+            results = (*from_pod, *here)
+        elif probe and not probe.problem and not story.get("one-pod"):
             look = second_look(snapshot, results, probe.node)
-            from_there = _asked(look.probes, story) if look else ()
+            from_there = asked_from(_asked(look.probes, story), look.node) if look else ()
             probe = replace(probe, other_node=look.node if look else "")
         results = (*with_true_names(results, cluster_domain(resolv_conf)), *from_there)
         snapshot = self._with_system(snapshot, results)
@@ -135,7 +140,7 @@ class Case:
 
     def _with_system(self, snapshot: Snapshot, results: tuple[PathResult, ...]) -> Snapshot:
         """The cluster's own parts, read where the program reads them."""
-        if concerns_proxies(results):
+        if concerns_proxies(results) or has_local_policy(snapshot.service):
             snapshot = look_at_proxies(self.cluster(), snapshot)
         return look_at_dns(self.cluster(), snapshot) if concerns_dns(results) else snapshot
 
@@ -217,6 +222,28 @@ def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, An
     )
 
 
+def _from_pod(snapshot: Snapshot, plan: ProbePlan, story: dict[str, Any], node: str) -> tuple[PathResult, ...]:
+    """What the pods of one node met."""
+    asked = replace(plan, probes=tuple(replace(p, node=node) for p in plan.probes))
+    return within_families(_results(snapshot, asked, Vantage.POD, story), _ips(story))
+
+
+def _each_node(
+    snapshot: Snapshot, plan: ProbePlan, story: dict[str, Any], probe: ProbeFacts
+) -> tuple[ProbeFacts, tuple[PathResult, ...], tuple[PathResult, ...]]:
+    """As `asking_each` has it: the main node's view, and all others' with the health of kube-proxies."""
+    asking, problems = asking_nodes(snapshot), story.get("not-from") or {}
+    by_node = {n: _from_pod(snapshot, plan, story, n) for n in asking.names if n not in problems}
+    main = main_node(snapshot, by_node)
+    health = health_probes(1000, snapshot, by_node) if concern_proxies(by_node) else ()
+    every = as_matrix(by_node, main)
+    others = (*every[len(by_node[main]) :], *asked_from(_asked(health, story), main))
+    facts = tuple(NodeProbe(n, f"svcprobe-{n}", problem=problems.get(n, "")) for n in asking.names)
+    unable = tuple(NodeProbe(n, problem=why) for n, why in (asking.unable or {}).items())
+    probe = replace(probe, node=main, each_node=(*facts, *unable), unasked_nodes=asking.beyond)
+    return probe, by_node[main], others
+
+
 def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[str, Any]) -> tuple[PathResult, ...]:
     """One vantage's results: a first round, and a second one of what failed in it."""
     probes = plan.from_vantage(vantage)
@@ -284,7 +311,9 @@ def _fits(entry: dict[str, Any], probe: Probe) -> bool:
     if spoken not in entry.get("asked", [spoken]):
         return False
     return (
-        path.kind.value == kind and which in known_as and entry.get("from", probe.vantage.value) == probe.vantage.value
+        path.kind.value == kind
+        and which in known_as
+        and entry.get("from", probe.vantage.value) in (probe.vantage.value, probe.node)
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from kubectl_svcprobe.facts.model import LoadBalancerIngress, ServicePort
 from kubectl_svcprobe.facts.snapshot import Snapshot
-from kubectl_svcprobe.probe.expect import is_dropped_by_policy, is_left_open, is_short_cut, why_expected
+from kubectl_svcprobe.probe.expect import is_declared, is_left_open, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
@@ -226,7 +226,7 @@ def test_an_endpoint_that_is_not_ready_owes_nothing() -> None:
 
 def test_the_policy_is_about_node_ports_only() -> None:
     found = result(probe(0, path(PathKind.CLUSTER_IP, node="node-2")), LOST)
-    assert not is_dropped_by_policy(LOCAL, found)
+    assert not is_declared(LOCAL, found)
     assert not is_left_open(LOCAL, found)
     assert why_expected(LOCAL, found, [found]) == ""
 
