@@ -50,7 +50,8 @@ def _say_more(session: Session, refusals: list[SvcprobeError]) -> None:
     for warning in session.cluster.warnings:
         session.progress.note(f"Warning: {warning}")
     if session.options.probe:
-        leftovers.remove_abandoned(session.cluster, session.namespace, now())
+        where = session.options.client.namespace or session.namespace
+        leftovers.remove_abandoned(session.cluster, where, now())
 
 
 def list_services(session: Session) -> ExitCode:
@@ -82,7 +83,10 @@ def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     inspector = Inspector(_run(session))
     found: list[dict[str, Any]] = []
     for target in targets:
-        snapshot = with_port(collect(session.cluster, session.namespace, target.name, now()), target.port)
+        snapshot = with_port(
+            collect(session.cluster, session.namespace, target.name, now(), inspector.client(session.namespace)),
+            target.port,
+        )
         plan = inspector.plan(snapshot)
         if pods := inspector.asker().manifests(snapshot, plan):
             found.extend(pods)

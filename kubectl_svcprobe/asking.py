@@ -37,7 +37,7 @@ class PodAsker:
     run: Run
 
     def pod_options(self, snapshot: Snapshot, plan: ProbePlan) -> PodOptions:
-        """How the pod is to be made: on a node that has the image already, if any has."""
+        """How the pod is to be made: on a node where its client runs, or one that has the image already, if any has."""
         having = [n.meta.name for n in snapshot.nodes if n.is_ready and self.run.options.image in n.images]
         return PodOptions(
             name=new_pod_name(),
@@ -45,7 +45,7 @@ class PodAsker:
             client=snapshot.client,
             image=self.run.options.image,
             node=self.run.options.node,
-            preferred_nodes=tuple(sorted(having)),
+            preferred_nodes=snapshot.client.nodes or tuple(sorted(having)),
             settle=plan.settle,
             keep=self.run.options.keep_pod,
             timing=self.run.options.timing,

@@ -7,11 +7,14 @@ from typing import Any
 from kubectl_svcprobe.access.resources import PODS
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, Conflict, NotFound
+from kubectl_svcprobe.facts.client import STAND_IN_LABELS
+from kubectl_svcprobe.facts.reader import label_selector
 from kubectl_svcprobe.facts.times import seconds_between
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.podspec import CONTAINER, KEEP_ANNOTATION, LABELS, is_ours
 
-SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
+#: Plain pods, and those that stand in for a client.
+SELECTORS = tuple(label_selector(labels) for labels in (LABELS, STAND_IN_LABELS))
 
 #: A pod that ended so long ago has no run waiting for it: reading a log takes no second.
 ABANDONED_SECONDS = 60.0
@@ -19,7 +22,8 @@ ABANDONED_SECONDS = 60.0
 
 def leftovers(cluster: ClusterApi, namespace: str | None) -> list[dict[str, Any]]:
     """All pods of this tool, running ones too; `None` means every namespace. Raises AccessError."""
-    return [pod for pod in cluster.list(PODS, namespace, label_selector=SELECTOR) if is_ours(pod)]
+    found = [pod for selector in SELECTORS for pod in cluster.list(PODS, namespace, label_selector=selector)]
+    return [pod for pod in found if is_ours(pod)]
 
 
 def remove(cluster: ClusterApi, pod: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubectl_svcprobe import __version__
+from kubectl_svcprobe.client_flags import CLIENT
 from kubectl_svcprobe.errors import ExitCode, Interrupted, SvcprobeError, UsageError
 from kubectl_svcprobe.flags import ACCESS, INSPECT, check_all_nodes, options
 from kubectl_svcprobe.interrupts import Interrupts
@@ -24,7 +25,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 
 @click.command("kubectl svcprobe", context_settings=CONTEXT_SETTINGS, options_metavar="[flags]")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@options(INSPECT, ACCESS)
+@options(INSPECT, CLIENT, ACCESS)
 @click.version_option(__version__, message="kubectl-svcprobe %(version)s")
 @click.pass_context
 def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> int:

@@ -11,6 +11,7 @@
     │       ├── Gone              410 (a watch that must start again)
     │       └── Invalid           422
     ├── ProbePodError             the probe pod could not do its work; the report still comes
+    ├── UnsafeClient              no pod can stand in for this client without the risk of being taken for one of its own
     └── Interrupted               SIGINT, SIGTERM or SIGHUP                                           exit 128 + signal
 
 A bad state of the cluster is never an exception: it is a finding.
@@ -127,6 +128,10 @@ def api_error(status: int, reason: str, message: str) -> ApiError:
 
 class ProbePodError(SvcprobeError):
     """The probe pod could not do its work: `str()` says why, in the cluster's own words."""
+
+
+class UnsafeClient(SvcprobeError):
+    """A pod that stands in for this client might get its requests or be counted as one of its own: `str()` says by what."""
 
 
 class Interrupted(BaseException):

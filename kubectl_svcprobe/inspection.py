@@ -10,6 +10,8 @@ from kubectl_svcprobe.asking import PodAsker, to_ask_again
 from kubectl_svcprobe.asking_each import EachNodeAsker
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.client import Client
+from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.one_port import with_port
 from kubectl_svcprobe.facts.snapshot import Snapshot
@@ -36,7 +38,7 @@ class Inspector:
         Raises AccessError where the Service cannot be read, and UsageError where it has no such port.
         """
         self.run.say(f"reading service/{name} in {namespace}")
-        snapshot = with_port(collect(self.run.cluster, namespace, name, now()), port)
+        snapshot = with_port(collect(self.run.cluster, namespace, name, now(), self.client(namespace)), port)
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
@@ -66,6 +68,10 @@ class Inspector:
             return join(probes, [*first, *(replace(o, is_retry=True) for o in second.observations())])
         finally:
             second.close()
+
+    def client(self, namespace: str) -> Client:
+        """Who will ask from inside the cluster about a Service of this namespace. Raises as `find_client` does."""
+        return find_client(self.run.cluster, self.run.options.client, namespace)
 
     def plan(self, snapshot: Snapshot) -> ProbePlan:
         """What would be tried. Raises UsageError where the pod is to run on a node that does not exist."""

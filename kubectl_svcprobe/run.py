@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kubectl_svcprobe import diagnose
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.commands import Kubectl
+from kubectl_svcprobe.facts.client import ClientWish
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
 
@@ -23,6 +24,7 @@ class Options:
     path: str | None = None
     keep_pod: bool = False
     one_pod: bool = False
+    client: ClientWish = field(default_factory=ClientWish)
     all_nodes: bool = False
     timing: Timing = field(default_factory=Timing)
     choice: diagnose.Choice = field(default_factory=diagnose.Choice)

@@ -13,7 +13,8 @@ from kubectl_svcprobe.access import kubeconfig
 from kubectl_svcprobe.access.kube import Cluster
 from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.diagnose import Choice
-from kubectl_svcprobe.errors import ExitCode
+from kubectl_svcprobe.errors import ExitCode, UsageError
+from kubectl_svcprobe.facts.client import ClientWish
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
 from kubectl_svcprobe.progress import Progress
@@ -68,6 +69,7 @@ class Session:
             path=flags["path"],
             keep_pod=flags["keep_pod"],
             one_pod=flags["one_pod"],
+            client=_client_wish(flags),
             all_nodes=flags["all_nodes"],
             choice=Choice(flags["only"], flags["skip"]),
             timing=Timing(
@@ -97,3 +99,21 @@ class Session:
 
     def _log_request(self, method: str, path: str, status: int, size: int) -> None:
         self.progress.note(f"{method} {path} {status} {size} bytes")
+
+
+def _client_wish(flags: dict[str, Any]) -> ClientWish:
+    """Whom the probe pod is to stand in for. Raises UsageError where no pod is to run at all."""
+    kind, name = flags["from_"] or ("", "")
+    given = [flag for flag in ("from_", "from_labels", "from_namespace") if flags[flag]]
+    if flags["no_probe"] and given:
+        raise UsageError(
+            f"error: --{given[0].strip('_').replace('_', '-')} is about the probe pod, and --no-probe starts none"
+        )
+    return ClientWish(
+        kind=kind,
+        name=name,
+        namespace=flags["from_namespace"] or "",
+        labels=flags["from_labels"] or {},
+        mesh=flags["mesh"],
+        pull_secrets=flags["image_pull_secret"],
+    )

@@ -14,6 +14,8 @@ IMPURE = {
     "asking_each.py",
     "cleanup.py",
     "cli.py",
+    "client_flags.py",
+    "facts/clients.py",
     "facts/closer.py",
     "facts/collect.py",
     "facts/reader.py",

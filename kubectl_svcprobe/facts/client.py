@@ -7,24 +7,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_svcprobe.facts.model import ObjectRef
-from kubectl_svcprobe.words import labels as in_words
 
 #: The one label of a plain probe pod.
 OWN_LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
+
+#: What a pod bears that stands in for a client: `managed-by` is the client's own word there, and a policy may ask for it.
+STAND_IN_LABELS: Mapping[str, str] = {"svcprobe.io/stand-in": "true"}
 
 
 @dataclass(frozen=True)
 class Client:
     """A probe pod's identity, as policies, meshes and the DNS see it. An empty namespace is the Service's.
 
-    `of` is the object that it stands in for, `labels` are those by which it is judged. `spec` holds the fields of a pod's
-    spec that are taken over as they are, `annotations` what a mesh's injector reads, `nodes` where the client runs, `owner`
-    the owner reference that keeps controllers away, and `differs` in words what the pod does not share with its client.
+    `stands_in` is set where the user asked for a client: then what fails, fails for that client. `of` is the object that
+    it stands in for, and `title` its name in a sentence. `labels` are the pod's own. `spec` holds the fields of a pod's spec
+    that are taken over as they are, `annotations` what a mesh's injector reads, `nodes` where the client runs, `owner` the
+    owner reference that keeps controllers away, and `differs` in words what the pod does not share with its client.
     """
 
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: dict(OWN_LABELS))
+    stands_in: bool = False
     of: ObjectRef | None = None
+    title: str = ""
     spec: Mapping[str, Any] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
@@ -32,13 +37,23 @@ class Client:
     differs: tuple[str, ...] = ()
 
     @property
-    def stands_in(self) -> bool:
-        """Whether it is more than a plain pod: then its failures are those of the client that the user asked about."""
-        return self.of is not None or dict(self.labels) != dict(OWN_LABELS)
+    def who(self) -> str:
+        """The subject of a sentence: `deployment/frontend of shop`, `a pod role=front of shop`, `the probe pod`."""
+        return self.title or "the probe pod"
+
+
+@dataclass(frozen=True)
+class ClientWish:
+    """What the user said of the client; `kind` is as the API spells it, and `mesh` is auto, keep or skip."""
+
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mesh: str = "auto"
+    pull_secrets: tuple[str, ...] = ()
 
     @property
-    def who(self) -> str:
-        """The subject of a sentence: `deployment/frontend of shop`, `a pod role=frontend of shop`, `the probe pod`."""
-        if self.of:
-            return f"{self.of} of {self.namespace}"
-        return f"a pod {in_words(dict(self.labels))} of {self.namespace}" if self.stands_in else "the probe pod"
+    def is_for_a_client(self) -> bool:
+        """Whether some client is meant, and not just another place for the plain pod."""
+        return bool(self.kind or self.labels)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from kubectl_svcprobe.facts.client import OWN_LABELS, Client
+from kubectl_svcprobe.facts.client import OWN_LABELS, STAND_IN_LABELS, Client
 from kubectl_svcprobe.probe.plan import Probe
 
 #: A tag, so that an air-gapped cluster's mirror can serve it under the same name.
@@ -27,6 +27,12 @@ START_SECONDS = 60
 
 #: Marks a pod that `--keep-pod` left on purpose, so that the next run leaves it alone; `cleanup` does not.
 KEEP_ANNOTATION = "svcprobe.io/keep"
+
+#: A condition that nobody sets, so that the pod is never ready: no Service sends it a request, no budget counts it.
+READINESS_GATE = "svcprobe.io/never-ready"
+
+#: Long after the deadline: a probe that is not asked before then cannot succeed, nor does it send anything.
+NEVER_SECONDS = 86400
 
 #: Requests equal limits, as some LimitRanges demand. With less processor time (50m, say) the kernel lets curl run for 5 ms
 #: in every 100, and the times in the report would be the quota's and not the network's.
@@ -74,25 +80,49 @@ def manifest(probes: tuple[Probe, ...], options: PodOptions) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {"kubernetes.io/os": "linux"},
+        "readinessGates": [{"conditionType": READINESS_GATE}],
         "securityContext": _pod_security(options.user_id),
         "containers": [_container(CONTAINER, options.image, curl_arguments(probes, options.timing))],
     }
+    if options.client.stands_in:
+        spec["containers"][0]["readinessProbe"] = _never_ready()
+    spec.update(_taken_over(options))
     if options.settle:
         spec["initContainers"] = [_container(SETTLE_CONTAINER, options.image, settle_arguments())]
     if affinity := _affinity(options):
         spec["affinity"] = affinity
     if options.node:
         spec["tolerations"] = [{"operator": "Exists"}]
-    annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(options), "spec": spec}
+
+
+def _metadata(options: PodOptions) -> dict[str, Any]:
+    annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true", **options.client.annotations}
     if options.keep:
         annotations[KEEP_ANNOTATION] = "true"
-    metadata = {
+    metadata: dict[str, Any] = {
         "name": options.name,
         "namespace": options.namespace,
-        "labels": dict(LABELS),
+        "labels": dict(options.client.labels),
         "annotations": annotations,
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    if options.client.owner:
+        metadata["ownerReferences"] = [dict(options.client.owner)]
+    return metadata
+
+
+def _taken_over(options: PodOptions) -> dict[str, Any]:
+    """What the client's spec says of its packets, its questions and its nodes; of the latter nothing where one was asked for."""
+    taken = {key: value for key, value in options.client.spec.items() if key != "affinity"}
+    where = taken.pop("nodeSelector", {})
+    if options.node:
+        taken.pop("tolerations", None)
+        return taken
+    return {**taken, "nodeSelector": {"kubernetes.io/os": "linux", **where}}
+
+
+def _never_ready() -> dict[str, Any]:
+    return {"tcpSocket": {"port": 1}, "initialDelaySeconds": NEVER_SECONDS, "periodSeconds": NEVER_SECONDS}
 
 
 def _pod_security(user_id: int | None) -> dict[str, Any]:
@@ -120,17 +150,25 @@ def _container(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def _affinity(options: PodOptions) -> dict[str, Any]:
-    """`--node` is required, by affinity and not `nodeName`, so that the scheduler still says why it cannot be."""
+    """`--node` is required, by affinity and not `nodeName`, so that the scheduler still says why it cannot be.
+
+    Where a client runs is only preferred: its pods may keep others with its labels away from their nodes.
+    """
     if options.node:
-        required = {"nodeSelectorTerms": [_is_node(options.node)]}
-        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+        return {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_is_node(options.node)]}}}
+    theirs = options.client.spec.get("affinity", {}).get("nodeAffinity", {}).get(_REQUIRED, {}).get("nodeSelectorTerms")
+    affinity: dict[str, Any] = {_REQUIRED: {"nodeSelectorTerms": theirs}} if theirs else {}
     if options.avoided_node:
-        required = {"nodeSelectorTerms": [_is_node(options.avoided_node, "NotIn")]}
-        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    if options.preferred_nodes:
+        away = _is_node(options.avoided_node, "NotIn")["matchFields"]
+        terms = [{**term, "matchFields": [*term.get("matchFields", []), *away]} for term in theirs or [{}]]
+        affinity = {_REQUIRED: {"nodeSelectorTerms": terms}}
+    elif options.preferred_nodes:
         preferred = [{"weight": 100, "preference": _is_node(name)} for name in options.preferred_nodes[:MAX_PREFERRED]]
-        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
-    return {}
+        affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+    return {"nodeAffinity": affinity} if affinity else {}
+
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def _is_node(name: str, operator: str = "In") -> dict[str, Any]:
@@ -204,9 +242,9 @@ def _written(number: int, attempt: int) -> str:
 def is_ours(pod: Mapping[str, Any]) -> bool:
     """Whether a pod is one of this tool's: by label, name and shape, so that a look-alike is never removed."""
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
-    containers = spec.get("containers") or []
+    containers, labels = spec.get("containers") or [], metadata.get("labels") or {}
     return (
-        LABELS.items() <= (metadata.get("labels") or {}).items()
+        any(own.items() <= labels.items() for own in (LABELS, STAND_IN_LABELS))
         and str(metadata.get("name", "")).startswith(NAME_PREFIX)
         and any(c.get("name") == CONTAINER and (c.get("command") or [""])[:2] == ["curl", "-q"] for c in containers)
         and spec.get("restartPolicy") == "Never"
