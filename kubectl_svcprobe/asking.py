@@ -167,6 +167,7 @@ def to_ask_again(snapshot: Snapshot, results: tuple[PathResult, ...]) -> tuple[P
 
 def probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
     """The pod as the report has it."""
+    client = options.client
     return ProbeFacts(
         namespace=options.namespace,
         pod=run.name,
@@ -179,6 +180,10 @@ def probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
         seconds=round(run.seconds, 2),
         problem=run.problem,
         leftover=run.leftover,
+        client=client.title,
+        labels=client.labels,
+        service_account=str(client.spec.get("serviceAccountName", "default")),
+        differs=client.differences(run.node),
     )
 
 

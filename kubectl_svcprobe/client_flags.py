@@ -48,7 +48,8 @@ class ClientName(click.ParamType[tuple[str, str]]):
                 f"error: --from {value}: not a client; give pod/NAME, or deploy, sts, ds, rs, job or cronjob"
             )
         if not _NAME.fullmatch(name):
-            raise UsageError(f"error: --from {value}: {name or 'nothing'} cannot be the name of a {kind.lower()}")
+            what = f"{name} cannot be the name of a {kind.lower()}" if name else "there is no name in it"
+            raise UsageError(f"error: --from {value}: {what}; lower case letters, digits, '-' and '.' only")
         return kind, name
 
 
@@ -86,7 +87,7 @@ class NamespaceName(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Raises UsageError for what cannot be one."""
         if not _NAMESPACE.fullmatch(str(value)):
-            raise UsageError(f"error: --from-namespace: {value or 'nothing'} cannot be the name of a namespace")
+            raise UsageError(f"error: --from-namespace: {value or 'an empty word'} cannot be the name of a namespace")
         return str(value)
 
 

@@ -152,23 +152,23 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         return findings[0].headline
     if not good:
         return f"{name} looks right: {count(ready, 'endpoint')} ready. Nothing was tried."
+    client = evidence.snapshot.client
+    whom = f" for {client.who}" if client.stands_in else ""
     untried = [port for port in service.ports if port.protocol != "TCP"]
     if untried:
         left = listed(f"{port.port}/{port.protocol}" for port in untried)
-        return f"{name} works on every path that could be tried; {left} could not."
+        return f"{name} works{whom} on every path that could be tried; {left} could not."
     outside = (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
     if any(r.probe.path.kind in outside for r in good) and not any(
         r.probe.path.kind in outside and r.probe.vantage is Vantage.HERE for r in good
     ):
-        return f"{name} works inside the cluster; its outside address was not tried from outside."
+        return f"{name} works{whom} inside the cluster; its outside address was not tried from outside."
     down = [n.meta.name for n in evidence.snapshot.nodes if not n.is_ready and any(p.node_port for p in service.ports)]
     if down:
-        return (
-            f"{name} works on every path that was tried; {listed(down)} {'is' if len(down) == 1 else 'are'} not ready."
-        )
+        return f"{name} works{whom} on every path that was tried; {listed(down)} {'is' if len(down) == 1 else 'are'} not ready."
     if any(r.outcome is Outcome.INTERMITTENT and r.failed_only_early for r in evidence.results):
-        return f"{name} works: every path it offers answers, some of them not in the first second of a new pod."
-    return f"{name} works{_from_where(evidence)}: every path it offers answers."
+        return f"{name} works{whom}: every path it offers answers, some of them not in the first second of a new pod."
+    return f"{name} works{whom}{_from_where(evidence)}: every path it offers answers."
 
 
 def _from_where(evidence: Evidence) -> str:

@@ -267,6 +267,7 @@ class ProbeFacts:
 
     `other_node` is where a further pod repeated what another node tells apart. `problem` is why it has no answer,
     `leftover` why it may still be there; `seconds` counts all pods. `mesh` is whose proxy an injector gave it.
+    `client` is whom it stands in for, empty for a plain pod, and `differs` what it does not share with that client.
     `each_node` has all nodes that `--all-nodes` was about, `unasked_nodes` counts those beyond its bounds.
     """
 
@@ -284,6 +285,10 @@ class ProbeFacts:
     mesh: str = ""
     each_node: tuple[NodeProbe, ...] = ()
     unasked_nodes: int = 0
+    client: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

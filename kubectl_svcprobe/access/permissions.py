@@ -77,4 +77,27 @@ PROBE = (
         "that is not asked, and said so",
         subresource="portforward",
     ),
+    *(
+        Permission(kind, ("get",), "what the pods of a client are made from (`--from`)", "that client is not asked as")
+        for kind in (r.DEPLOYMENTS, r.STATEFUL_SETS, r.DAEMON_SETS, r.REPLICA_SETS, r.JOBS, r.CRON_JOBS)
+    ),
+    Permission(
+        r.REPLICATION_CONTROLLERS,
+        ("get", "list"),
+        "what the pods of a client are made from, and what would adopt one with its labels (`--from`)",
+        "such a pod is given an owner in any case",
+    ),
+    Permission(
+        r.DISRUPTION_BUDGETS,
+        ("list",),
+        "whether a budget would be upset by a pod with a client's labels (`--from`)",
+        "no such pod runs where a controller might adopt it",
+    ),
+    Permission(
+        r.CONFIG_MAPS,
+        ("get",),
+        "the owner that keeps controllers from adopting a pod with a client's labels (`--from`)",
+        "no such pod runs where a controller might adopt it",
+        names=("kube-root-ca.crt",),
+    ),
 )

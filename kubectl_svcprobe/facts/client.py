@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.words import listed
 
 #: The one label of a plain probe pod.
 OWN_LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
@@ -40,6 +41,11 @@ class Client:
     def who(self) -> str:
         """The subject of a sentence: `deployment/frontend of shop`, `a pod role=front of shop`, `the probe pod`."""
         return self.title or "the probe pod"
+
+    def differences(self, node: str) -> tuple[str, ...]:
+        """What a pod on this node does not share with the client, the node included."""
+        elsewhere = bool(self.nodes and node and node not in self.nodes)
+        return (*self.differs, *([f"node (the client is on {listed(self.nodes, 3)})"] if elsewhere else []))
 
 
 @dataclass(frozen=True)

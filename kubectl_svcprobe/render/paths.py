@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from kubectl_svcprobe.probe.expect import BEYOND_REACH, NO_PROOF, SHORT_CUT
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
@@ -22,27 +23,36 @@ NARROW = 80
 GOOD = ("answered", "connected")
 
 
-def path_table(paths: Sequence[PathFacts], paper: Paper, wide: bool, from_pods: str = "") -> Iterator[str]:
+@dataclass(frozen=True)
+class From:
+    """Words for the pods that asked: several of them that met the same (`pods on 3 nodes`), and whom they stand in for."""
+
+    pods: str = ""
+    client: str = ""
+
+
+def path_table(paths: Sequence[PathFacts], paper: Paper, wide: bool, where: From | None = None) -> Iterator[str]:
     """The rows, aligned, no wider than the paper; narrow paper has a table for each vantage instead of a column.
 
-    `from_pods` names the vantage of several pods that met the same.
+    `where` names whom the pods stand in for, and several of them that met the same.
     """
+    where = where or From()
     if paper.width >= NARROW:
-        yield from _table(paths, HEADERS, paper, wide, from_pods)
+        yield from _table(paths, HEADERS, paper, wide, where)
         return
-    for vantage in dict.fromkeys(_vantage(path, from_pods) for path in paths):
+    for vantage in dict.fromkeys(_vantage(path, where) for path in paths):
         yield f"From {vantage}:"
-        from_there = [path for path in paths if _vantage(path, from_pods) == vantage]
-        yield from _table(from_there, HEADERS[:-1], paper, wide, from_pods)
+        from_there = [path for path in paths if _vantage(path, where) == vantage]
+        yield from _table(from_there, HEADERS[:-1], paper, wide, where)
 
 
 def _table(
-    paths: Sequence[PathFacts], headers: tuple[str, ...], paper: Paper, wide: bool, from_pods: str
+    paths: Sequence[PathFacts], headers: tuple[str, ...], paper: Paper, wide: bool, where: From
 ) -> Iterator[str]:
     from tabulate import tabulate
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
-    cells = [[_kind(g[0]), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], from_pods)] for g in groups]
+    cells = [[_kind(g[0]), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], where)] for g in groups]
     rows = [row[: len(headers)] for row in cells]
     if not wide:
         _fit(rows, headers, paper.width)
@@ -156,7 +166,11 @@ def _time(group: Sequence[PathFacts]) -> str:
     return f"{max(times):.0f} ms" if times else ""
 
 
-def _vantage(path: PathFacts, from_pods: str) -> str:
-    if path.from_node and from_pods:
-        return from_pods
-    return f"probe pod, {path.from_node}" if path.from_node else path.vantage
+def _vantage(path: PathFacts, where: From) -> str:
+    """The machine that asked, or the node of the pod and whom it stands in for."""
+    if not path.from_node:
+        return path.vantage
+    who = f"as {where.client.partition(' of ')[0]}" if where.client else "probe pod"
+    if not where.pods:
+        return f"{who}, {path.from_node}"
+    return f"{who}, {where.pods.removeprefix('pods on ')}" if where.client else where.pods

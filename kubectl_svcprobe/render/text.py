@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kubectl_svcprobe.facts.client import STAND_IN_LABELS
 from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.matrix import asked, from_pods, matrix
-from kubectl_svcprobe.render.paths import path_table
+from kubectl_svcprobe.render.paths import From, path_table
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, ProbeFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
@@ -44,11 +45,12 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
 
 def _paths(tried: Sequence[PathFacts], report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     """The table of paths. Of several nodes that were asked alike, those stand in it that meet what the main one meets."""
+    client = report.probe.client if report.probe else ""
     if report.probe is None or not report.probe.each_node:
-        yield from path_table(tried, paper, wide)
+        yield from path_table(tried, paper, wide, From(client=client))
         return
     shown = [path for path in tried if wide or path.from_node in ("", report.probe.node)]
-    yield from path_table(shown, paper, wide, "" if wide else from_pods(tried, report))
+    yield from path_table(shown, paper, wide, From("" if wide else from_pods(tried, report), client))
     yield from matrix(tried, report, paper)
 
 
@@ -191,8 +193,14 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         seconds = f"{report.probe.seconds:.1f} s"
         gone = f"may still be there after {seconds}" if report.probe.leftover else f"gone again after {seconds}"
         pod = f"{report.probe.namespace}/{report.probe.pod}"
-        said += f" Probe pod {pod}{waited}, labelled only as ours, {gone}."
+        said += f" Probe pod {pod}{waited}, {_identity(report.probe)}, {gone}."
+        said += _differences(report.probe)
     return said
+
+
+def _differences(probe: ProbeFacts) -> str:
+    """What the stand-in does not share with its client."""
+    return f" It stands in for {probe.client}, but for: {listed(probe.differs, 9)}." if probe.differs else ""
 
 
 def _pods(report: Report, probe: ProbeFacts) -> str:
@@ -201,7 +209,16 @@ def _pods(report: Report, probe: ProbeFacts) -> str:
     again = sum(node.settled for node in nodes)
     waited = f" ({again} of them asked again what failed, 5 s later)" if again else ""
     gone = f"not all gone after {probe.seconds:.1f} s" if probe.leftover else f"gone again after {probe.seconds:.1f} s"
-    return f"Probe pods on {count(len(nodes), 'node')}{waited}, in {probe.namespace}, labelled only as ours, {gone}."
+    where = f"Probe pods on {count(len(nodes), 'node')}{waited}, in {probe.namespace}"
+    return f"{where}, {_identity(probe)}, {gone}.{_differences(probe)}"
+
+
+def _identity(probe: ProbeFacts) -> str:
+    """By which labels policies judged the pod."""
+    if not probe.client:
+        return "labelled only as ours"
+    theirs = {key: value for key, value in probe.labels.items() if key not in STAND_IN_LABELS}
+    return f"labelled {labels(theirs)}, service account {probe.service_account}"
 
 
 def _finding(finding: Finding, report: Report, paper: Paper) -> Iterator[str]:

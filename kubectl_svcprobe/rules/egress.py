@@ -49,8 +49,12 @@ def network_policy_keeps_probe_in(ev: Evidence) -> Iterator[Match]:
 
     **How to confirm.** Ask from a pod of another namespace, or let the probe pod out and ask again.
     """
-    if ev.snapshot.service is None:
-        return
+    if ev.snapshot.service is not None and not ev.snapshot.client.stands_in:
+        yield from kept_in(ev)
+
+
+def kept_in(ev: Evidence) -> Iterator[Match]:
+    """What the policies of the client's namespace do not let out, once if it is every port that was tried."""
     found = [(port, kept_out(ev, port, EGRESS)) for port in ev.service.ports]
     found = [(port, lost) for port, lost in found if lost and lost[0].side(EGRESS).admits is Answer.NO]
     tried = [p for p in ev.service.ports if any(_is_of(ev, p.port))]
@@ -81,8 +85,9 @@ def _dns_answered(ev: Evidence) -> bool:
 
 
 def _kept_in(ev: Evidence, lost: Sequence[Foretold], sure: Confidence, port: int) -> Match:
-    side, namespace, first = lost[0].side(EGRESS), ev.snapshot.namespace, lost[0]
-    is_cut_off = not ev.vantage_is_sound
+    side, namespace, first = lost[0].side(EGRESS), ev.snapshot.client_namespace, lost[0]
+    who, is_client = ev.snapshot.client.who, ev.snapshot.client.stands_in
+    is_cut_off = not ev.vantage_is_sound and not is_client
     number = first.result.probe.path.port
     why = f"{BECAUSE[sure]} NetworkPolicy {names_of(side)} does not let it out"
     policy = narrowest(side.isolating, EGRESS)
@@ -91,12 +96,12 @@ def _kept_in(ev: Evidence, lost: Sequence[Foretold], sure: Confidence, port: int
         port=port,
         headline=f"{ev.service.name}: could not tell, this probe reaches nothing, {why}."
         if is_cut_off
-        else f"This probe does not reach {ev.service.name}, {why}.",
-        brief=f"could not tell, {why}" if is_cut_off else f"is out of this probe's reach, {why}",
-        message=f"{names_of(side)} restricts what leaves pods of {namespace}, and does not let the probe pod out to "
+        else f"{who if is_client else 'This probe'} does not reach {ev.service.name}, {why}.",
+        brief=f"could not tell, {why}" if is_cut_off else f"is out of reach of {who}, {why}",
+        message=f"{names_of(side)} restricts what leaves pods of {namespace}, and does not let {who} out to "
         f"port {number} of the pods of {ev.service.name}, {WHY[sure]} nothing came back. "
         + ("This says nothing about the Service." if is_cut_off else "Clients in other namespaces are not concerned."),
-        evidence=tuple(why_not(side, first.server, first.server, number)),
+        evidence=tuple(why_not(side, first.server, first.server, number, who)),
         fix=(
             ev.kubectl.json_patches(
                 namespace, "networkpolicy", policy.meta.name, *added(policy, EGRESS, *_ways_out(ev, lost))
@@ -117,7 +122,10 @@ def _ways_out(ev: Evidence, lost: Sequence[Foretold]) -> Iterator[dict[str, Any]
     """The rules that would let the probe pod out: to the Service's pods, and to the DNS if it may not ask that either."""
     ports = dict.fromkeys((f.result.probe.path.port, "TCP") for f in lost)
     if ev.service.selector and lost[0].server.namespace:
-        yield admitting_rule(EGRESS, [{"podSelector": {"matchLabels": dict(ev.service.selector)}}], *ports)
+        peer: dict[str, Any] = {"podSelector": {"matchLabels": dict(ev.service.selector)}}
+        if ev.snapshot.client_namespace != ev.service.namespace:
+            peer["namespaceSelector"] = {"matchLabels": {NAMESPACE_NAME: ev.service.namespace}}
+        yield admitting_rule(EGRESS, [peer], *ports)
     else:
         addresses = dict.fromkeys(f.server.address for f in lost)
         blocks = [{"ipBlock": {"cidr": f"{a}/{ip_address(a).max_prefixlen}"}} for a in addresses]
@@ -213,19 +221,21 @@ def network_policy_keeps_dns_away(ev: Evidence) -> Iterator[Match]:
     servers = listed(name_servers(ev.resolv_conf)) or "the cluster's DNS"
     rules = added(policy, EGRESS, _way_to_dns(ev))
     everyone = any(p.pods.is_empty for p in side.isolating)
+    client, namespace = ev.snapshot.client, ev.snapshot.client_namespace
+    whose = client.who if client.stands_in else f"any pod of {namespace}" if everyone else namespace
     yield Match(
         subject=ev.service.ref,
-        headline=f"{ev.service.name} cannot be found by name from {'any pod of ' if everyone else ''}{ev.snapshot.namespace}, "
+        headline=f"{ev.service.name} cannot be found by name from {whose}, "
         f"{BECAUSE[sure]} NetworkPolicy {names_of(side)} lets no question out to the DNS.",
-        message=f"{names_of(side)} restricts what leaves pods of {ev.snapshot.namespace}, and does not let them ask "
+        message=f"{names_of(side)} restricts what leaves pods of {namespace}, and does not let them ask "
         f"{servers} at port {DNS_PORT}/UDP, {WHY[sure]} no name resolves there.",
         evidence=tuple(_dns_evidence(ev, side, servers)),
         fix=(
-            ev.kubectl.json_patches(ev.snapshot.namespace, "networkpolicy", policy.meta.name, *rules),
+            ev.kubectl.json_patches(namespace, "networkpolicy", policy.meta.name, *rules),
             f"this lets {_selected(policy)} ask the DNS, at port {DNS_PORT} by UDP and TCP",
             *_dns_test(ev, sure),
         ),
-        severity=Severity.ERROR if everyone else None,
+        severity=Severity.ERROR if everyone or client.stands_in else None,
         confidence=sure,
     )
 
@@ -241,9 +251,9 @@ def _dns_evidence(ev: Evidence, side: Side, servers: str) -> Iterator[str]:
     local = [server for server in name_servers(ev.resolv_conf) if _is_node_local(server)]
     if local:
         yield f"{listed(local)} is NodeLocal DNSCache on the host's network: a rule for the pods of kube-dns does not admit it"
-        yield from why_not(side, End(address=local[0]), End(address=local[0]), DNS_PORT)
+        yield from why_not(side, End(address=local[0]), End(address=local[0]), DNS_PORT, ev.snapshot.client.who)
     else:
         end = _dns_ends(ev)[0]
-        yield from why_not(side, end, end, DNS_PORT)
+        yield from why_not(side, end, end, DNS_PORT, ev.snapshot.client.who)
         if not ev.snapshot.around.dns:
             yield "the DNS's pods were not read; they are taken to have the usual labels. The DNS may also be down"

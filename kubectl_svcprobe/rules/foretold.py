@@ -57,7 +57,8 @@ def probe_end(ev: Evidence, address: str = "") -> End:
     own = next((ip for ip in ips if (":" in ip) == (":" in address)), "") if address else ""
     namespace = ev.snapshot.client_namespace
     node = ev.probe.node if ev.probe else ""
-    return End(namespace, ev.snapshot.client.labels, ev.snapshot.around.namespaces.get(namespace), own, node=node)
+    client, labels = ev.snapshot.client, ev.snapshot.around.namespaces.get(namespace)
+    return End(namespace, client.labels, labels, own, node=node, name=client.who)
 
 
 def foretell(ev: Evidence, port: ServicePort) -> tuple[Foretold, ...]:

@@ -34,7 +34,8 @@ VERBS = {
 
 
 def _vantage(ev: Evidence) -> str:
-    return f"the probe pod on {ev.probe.node}" if ev.probe and ev.probe.node else "the probe pod"
+    who = ev.snapshot.client.who
+    return f"{who} on {ev.probe.node}" if ev.probe and ev.probe.node else who
 
 
 def _all_fail_with(ev: Evidence, port: ServicePort, outcomes: set[Outcome]) -> Sequence[PathResult]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
-from kubectl_svcprobe.facts.policy import Answer
-from kubectl_svcprobe.facts.traffic import INGRESS, RuleAnswer, Side
+from kubectl_svcprobe.facts.policy import NAMESPACE_NAME, Answer
+from kubectl_svcprobe.facts.traffic import INGRESS, End, RuleAnswer, Side, decide
+from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.foretold import Foretold, confidence, kept_out, other_kinds, probe_end
 from kubectl_svcprobe.rules.near_peers import NearMiss, near_miss
@@ -16,6 +17,9 @@ from kubectl_svcprobe.rules.observed import BEYOND
 from kubectl_svcprobe.rules.policy_words import added, admitting_rule, narrowest, whom, why_not
 from kubectl_svcprobe.rules.rule import POLICY_DOC, Match, rule
 from kubectl_svcprobe.words import count, listed
+
+#: Workloads that `--from` takes.
+CLIENT_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
 
 #: What a policy at the pods is the cause of.
 CONSEQUENCES = ("SVC703", "SVC731", *BEYOND)
@@ -54,12 +58,13 @@ def lost_in_words(ev: Evidence, lost: Sequence[Foretold]) -> Iterator[str]:
     first = lost[0]
     who = listed(f.server.name for f in lost)
     node = f" on {ev.probe.node}" if ev.probe and ev.probe.node else ""
-    yield f"connections from the probe pod{node} to {who} were dropped"
+    client = ev.snapshot.client.who
+    yield f"connections from {client}{node} to {who} were dropped"
     yield from why_not(
         first.side(INGRESS), probe_end(ev, first.server.address), first.server, first.result.probe.path.port
     )
     if first.decision.egress.admits is Answer.NO:
-        yield f"NetworkPolicy {names_of(first.decision.egress)} does not let the probe pod out to them either"
+        yield f"NetworkPolicy {names_of(first.decision.egress)} does not let {client} out to them either"
     if kinds := other_kinds(ev):
         yield f"policies of other kinds ({listed(kinds)}) may admit or refuse more"
 
@@ -74,13 +79,23 @@ def separating_test(ev: Evidence, sure: Confidence, lost: Sequence[Foretold]) ->
 
 
 def admit_namespace(ev: Evidence, lost: Sequence[Foretold], port: ServicePort) -> Iterator[str]:
-    """The patch that admits the pods of this namespace, and what it changes."""
-    number, namespace = lost[0].result.probe.path.port, ev.snapshot.namespace
+    """The patch that admits the pods of the probe's namespace, and what it changes."""
+    number, namespace = lost[0].result.probe.path.port, ev.snapshot.client_namespace
     policy = narrowest(lost[0].side(INGRESS).isolating, INGRESS)
-    rule = admitting_rule(INGRESS, [{"podSelector": {}}], (number, port.protocol))
-    yield ev.kubectl.json_patches(namespace, "networkpolicy", policy.meta.name, *added(policy, INGRESS, rule))
+    rule = admitting_rule(INGRESS, [peer_of(ev, {"podSelector": {}})], (number, port.protocol))
+    yield ev.kubectl.json_patches(
+        ev.service.namespace, "networkpolicy", policy.meta.name, *added(policy, INGRESS, rule)
+    )
     whose = f"all pods of {namespace}" if policy.pods.is_empty else f"the pods {policy.pods}"
     yield f"this admits all pods of {namespace} to port {number} of {whose}; name your clients' labels instead if you can"
+
+
+def peer_of(ev: Evidence, peer: Mapping[str, Any]) -> dict[str, Any]:
+    """A peer in the client's namespace, as a policy of the Service's has to name it."""
+    if ev.snapshot.client_namespace == ev.service.namespace:
+        return dict(peer)
+    where = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: ev.snapshot.client_namespace}}}
+    return {**where, **{key: value for key, value in peer.items() if value}}
 
 
 def subject_of(ev: Evidence, port: ServicePort, lost: Sequence[Foretold]) -> str:
@@ -88,6 +103,46 @@ def subject_of(ev: Evidence, port: ServicePort, lost: Sequence[Foretold]) -> str
     total = len(ev.offered_endpoints(port)) or len(lost)
     part = ev.part(port)
     return part if len(lost) >= total else f"{len(lost)} of {count(total, 'endpoint')} of {part}"
+
+
+def excluded(
+    ev: Evidence,
+) -> Iterator[tuple[ServicePort, tuple[Foretold, ...], Confidence, tuple[RuleAnswer, ...]]]:
+    """The ports whose endpoints the policies at them keep from whoever asked while they admit others, and those rules."""
+    for port in ev.snapshot.service.ports if ev.snapshot.service else ():
+        lost = kept_out(ev, port, INGRESS)
+        if not lost:
+            continue
+        sure, openings = confidence(ev, lost, INGRESS), openings_of(lost[0].side(INGRESS))
+        if sure is Confidence.POSSIBLE or any(exists(ev, opening) is not Answer.NO for opening in openings):
+            yield port, lost, sure, openings
+
+
+def _ask_as_one_admitted(ev: Evidence, lost: Sequence[Foretold], openings: Sequence[RuleAnswer]) -> Iterator[str]:
+    """The command that asks as a client that is admitted, if one is known to run."""
+    admitted = list(_admitted(ev, lost[0], openings))
+    if not admitted:
+        yield "if the probe pod is not meant to get in, all may be well; ask as a client that is, by --from"
+        return
+    name, namespace = admitted[0].workload, admitted[0].meta.namespace
+    ref = str(name if name.kind in CLIENT_KINDS else admitted[0].ref)
+    are = "is" if len(admitted) == 1 else "are"
+    whose = listed(dict.fromkeys(f"{pod.workload} of {pod.meta.namespace}" for pod in admitted), 3)
+    yield f"probably as intended: {count(len(admitted), 'running pod')} {are} admitted, of {whose}; ask as one of them:"
+    where = () if namespace == ev.service.namespace else ("--from-namespace", namespace)
+    yield ev.kubectl.svcprobe(ev.service.namespace, ev.service.name, "--from", ref, *where)
+
+
+def _admitted(ev: Evidence, lost: Foretold, openings: Sequence[RuleAnswer]) -> Iterator[Pod]:
+    """The pods that run and that the policies admit for certain, as far as they were read; none on the host network."""
+    around = ev.snapshot.around
+    meant = {pod.ref: pod for o in openings for peer in o.rule.peers for pod in around.pods_meant(peer, o.policy)}
+    for pod in meant.values():
+        client = End.of_pod(pod, around.namespaces.get(pod.meta.namespace))
+        path = lost.result.probe.path
+        found = decide(ev.snapshot.policies, client, lost.server, path.port, "TCP")
+        if not pod.is_host_network and pod.ref.name != lost.server.name and found.ingress.admits is Answer.YES:
+            yield pod
 
 
 @rule(
@@ -112,16 +167,10 @@ def network_policy_excludes_probe(ev: Evidence) -> Iterator[Match]:
 
     **How to confirm.** Ask from a pod that the policy admits, or admit the probe pod and ask again.
     """
-    if ev.snapshot.service is None:
+    if ev.snapshot.client.stands_in:
         return
-    for port in ev.service.ports:
-        lost = kept_out(ev, port, INGRESS)
-        if not lost:
-            continue
-        side, sure = lost[0].side(INGRESS), confidence(ev, lost, INGRESS)
-        openings = openings_of(side)
-        if sure is not Confidence.POSSIBLE and (not openings or all(exists(ev, o) is Answer.NO for o in openings)):
-            continue
+    for port, lost, sure, openings in excluded(ev):
+        side = lost[0].side(INGRESS)
         admitted = listed(dict.fromkeys(whom(opening.rule, opening.policy.meta.namespace) for opening in openings), 2)
         only = "may not admit it" if sure is Confidence.POSSIBLE else f"admits only {admitted}"
         why = f"{BECAUSE[sure]} NetworkPolicy {names_of(side)} {only}"
@@ -135,7 +184,8 @@ def network_policy_excludes_probe(ev: Evidence) -> Iterator[Match]:
             "This says nothing yet about the real clients.",
             evidence=tuple(lost_in_words(ev, lost)),
             fix=(
-                "if the probe pod is not meant to get in, all may be well; ask a client that is. To admit it:",
+                *_ask_as_one_admitted(ev, lost, openings),
+                "to admit the probe pod itself:",
                 *admit_namespace(ev, lost, port),
                 *separating_test(ev, sure, lost),
             ),

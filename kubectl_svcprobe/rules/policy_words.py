@@ -17,6 +17,9 @@ from kubectl_svcprobe.facts.policy import (
 from kubectl_svcprobe.facts.traffic import EGRESS, INGRESS, End, RuleAnswer, Side
 from kubectl_svcprobe.words import listed
 
+#: Who asks, where no client was asked for.
+PROBE = "the probe pod"
+
 #: Of how many rules a finding says why they do not admit a connection.
 MOST_RULES = 4
 
@@ -46,20 +49,20 @@ def where(rule: PolicyRule) -> str:
     return listed(map(str, rule.ports)) if rule.ports else "every port"
 
 
-def why_not(side: Side, other: End, destination: End, port: int) -> Iterator[str]:
-    """A line for each rule of the policies that isolate an end: whom it admits where, and what this connection lacks."""
+def why_not(side: Side, other: End, destination: End, port: int, client: str = PROBE) -> Iterator[str]:
+    """A line for each rule of the policies that isolate an end: whom it admits where, and what this connection lacks.
+
+    `client` is a noun for whoever asks.
+    """
     for policy in side.isolating:
         if not policy.rules(side.direction):
             does = "lets nothing out" if side.direction == EGRESS else "admits nobody"
-            yield f"{policy.meta.name} selects {_whose(side)} and has no {side.direction.lower()} rule: it {does}"
+            whose = "these pods" if side.direction == INGRESS else client
+            yield f"{policy.meta.name} selects {whose} and has no {side.direction.lower()} rule: it {does}"
     for answer in side.rules[:MOST_RULES]:
         yield _line(answer, side, other, destination, port)
     if len(side.rules) > MOST_RULES:
         yield f"{len(side.rules) - MOST_RULES} more rules do not admit it either"
-
-
-def _whose(side: Side) -> str:
-    return "these pods" if side.direction == INGRESS else "the probe pod"
 
 
 def _line(answer: RuleAnswer, side: Side, other: End, destination: End, port: int) -> str:
@@ -75,8 +78,7 @@ def _lacks(answer: RuleAnswer, side: Side, other: End, destination: End, port: i
     if answer.port is Answer.NO:
         yield _port_lacks(answer.rule, destination, port)
     if answer.peer is not Answer.YES:
-        is_probe = side.direction == INGRESS
-        yield _peer_lacks(answer.rule.peers[0], answer.policy, other, "the probe pod" if is_probe else other.name)
+        yield _peer_lacks(answer.rule.peers[0], answer.policy, other, other.name or PROBE)
 
 
 def _port_lacks(rule: PolicyRule, destination: End, port: int) -> str:

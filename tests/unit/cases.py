@@ -8,6 +8,7 @@ A folder of `tests/cases` holds
     unread.yaml         kinds that cannot be listed: `forbidden: [Pod]`, `failed: [Node]`
     apis.txt            the API groups that the server knows, if that matters
     target.txt          the Service that is looked at, if it is not shop/web
+    client.txt          whom the probe pod stands in for, as flags: `--from deploy/front --from-namespace store`
     expected.txt        the verdict; each finding with its commands and consequences; whether its rule was skipped
 
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
@@ -28,8 +29,11 @@ from typing import Any
 import yaml
 
 from kubectl_svcprobe.access.resources import NODES
+from kubectl_svcprobe.client_flags import ClientName, Labels
 from kubectl_svcprobe.errors import AccessError
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.client import Client, ClientWish
+from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
@@ -104,9 +108,18 @@ class Case:
         namespace, _, name = self._text("target.txt", "shop/web").strip().partition("/")
         return namespace, name
 
+    def client(self, cluster: FakeCluster) -> Client:
+        """Who asks."""
+        words = self._text("client.txt", "").split()
+        flags = dict(zip(words[::2], words[1::2], strict=True))
+        kind, name = ClientName().convert(flags["--from"], None, None) if "--from" in flags else ("", "")
+        labels = Labels().convert(flags["--from-labels"], None, None) if "--from-labels" in flags else {}
+        wish = ClientWish(kind, name, flags.get("--from-namespace", ""), labels, flags.get("--mesh", "auto"))
+        return find_client(cluster, wish, self.target[0])
+
     def snapshot(self, cluster: FakeCluster | None = None) -> Snapshot:
         """The Service and all that is read with it, as the program reads it."""
-        return collect(cluster or self.cluster(), *self.target, TAKEN)
+        return collect(cluster or self.cluster(), *self.target, TAKEN, self.client(cluster or self.cluster()))
 
     def evidence(self, cluster: FakeCluster | None = None) -> Evidence:
         """All that the rules may look at, in this cluster or the case's own."""
@@ -125,7 +138,7 @@ class Case:
         from_pod = _from_pod(snapshot, plan, story, str(story.get("node", "node-1")))
         results = (*from_pod, *here)
         closer = _closer(snapshot, plan, results, story)
-        probe = _probe(plan, results, story)
+        probe = _probe(snapshot, plan, results, story)
         from_there: tuple[PathResult, ...] = ()
         if story.get("each-node") and probe:
             probe, from_pod, from_there = _each_node(snapshot, plan, story, probe)
@@ -203,12 +216,14 @@ def _ips(story: dict[str, Any]) -> tuple[str, ...]:
     return tuple(story.get("ips", ["10.244.1.77", "fd00:244::77"]))
 
 
-def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]) -> ProbeFacts | None:
+def _probe(
+    snapshot: Snapshot, plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, Any]
+) -> ProbeFacts | None:
     if not plan.from_vantage(Vantage.POD):
         return None
     from_pod = [r for r in results if r.probe.vantage is Vantage.POD]
     return ProbeFacts(
-        namespace="shop",
+        namespace=snapshot.client_namespace,
         pod="svcprobe-x7k2qf",
         node=str(story.get("node", "node-1")),
         ips=_ips(story),
@@ -219,6 +234,10 @@ def _probe(plan: ProbePlan, results: tuple[PathResult, ...], story: dict[str, An
         seconds=1.4,
         problem=str(story.get("problem", "")),
         leftover=str(story.get("leftover", "")),
+        client=snapshot.client.title,
+        labels=snapshot.client.labels,
+        service_account=str(snapshot.client.spec.get("serviceAccountName", "default")),
+        differs=snapshot.client.differences(str(story.get("node", "node-1"))),
     )
 
 
