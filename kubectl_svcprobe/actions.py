@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from kubectl_svcprobe import cleanup as leftovers
@@ -9,7 +11,10 @@ from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.collect import collect, collect_namespace
 from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.facts.resolve import Resolver
 from kubectl_svcprobe.inspection import Inspector, now, report
+from kubectl_svcprobe.lookup import addresses_of
+from kubectl_svcprobe.meant import Meant, services_meant
 from kubectl_svcprobe.render import documents, listing, text
 from kubectl_svcprobe.report import Report
 from kubectl_svcprobe.run import Run
@@ -22,36 +27,55 @@ def _run(session: Session) -> Run:
     return Run(session.cluster, session.options, session.kubectl, session.interrupts, say, note)
 
 
+def _meant(session: Session, targets: tuple[Target, ...]) -> Iterator[Meant | SvcprobeError]:
+    """The Services that the words lead to, or why one leads to none."""
+    session.progress.say(f"looking up {targets[0].word}")
+    resolver = Resolver(session.cluster, session.namespace, bool(session.flags["namespace"]), addresses_of)
+    return services_meant(resolver, targets, session.options)
+
+
 def inspect(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The full report on each Service, and its exit code."""
-    inspector = Inspector(_run(session))
+    run = _run(session)
     reports: list[Report] = []
     refusals: list[SvcprobeError] = []
-    for target in targets:
+    for meant in _meant(session, targets):
+        if isinstance(meant, SvcprobeError):
+            refusals.append(meant)
+            continue
         try:
-            reports.append(inspector.inspect(session.namespace, target.name, target.port))
+            found = Inspector(replace(run, options=meant.options)).inspect(*meant.service)
         except SvcprobeError as error:
             refusals.append(error)
             continue
+        reports.append(replace(found, target=meant.note))
         if session.is_text:
             session.write("\n" * (len(reports) > 1) + _document(session, reports[-1:], is_list=False))
     if not reports:
+        _say_others(session, refusals)
         raise refusals[0]
     if not session.is_text:
         session.write(_document(session, reports, is_list=False))
-    _say_more(session, refusals)
+    _say_more(session, refusals, {report.service.namespace for report in reports})
     return max(session.exit_code(reports), ExitCode.UNKNOWN if refusals else ExitCode.OK)
 
 
-def _say_more(session: Session, refusals: list[SvcprobeError]) -> None:
+def _say_others(session: Session, refusals: list[SvcprobeError]) -> None:
+    """All refusals but the first, which the caller raises."""
+    for error in refusals[1:]:
+        session.progress.note(str(error))
+
+
+def _say_more(session: Session, refusals: list[SvcprobeError], namespaces: set[str]) -> None:
     """What belongs on stderr after the report; and tidying up, which nobody has to wait for the report for."""
     for error in refusals:
         session.progress.note(str(error))
     for warning in session.cluster.warnings:
         session.progress.note(f"Warning: {warning}")
     if session.options.probe:
-        where = session.options.client.namespace or session.namespace
-        leftovers.remove_abandoned(session.cluster, where, now())
+        where = session.options.client.namespace
+        for namespace in {where} if where else sorted(namespaces):
+            leftovers.remove_abandoned(session.cluster, namespace, now())
 
 
 def list_services(session: Session) -> ExitCode:
@@ -80,22 +104,30 @@ def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
     """The manifests of the pods that would run."""
     import yaml
 
-    inspector = Inspector(_run(session))
     found: list[dict[str, Any]] = []
-    for target in targets:
-        snapshot = with_port(
-            collect(session.cluster, session.namespace, target.name, now(), inspector.client(session.namespace)),
-            target.port,
-        )
+    refusals: list[SvcprobeError] = []
+    for meant in _meant(session, targets):
+        if isinstance(meant, SvcprobeError):
+            refusals.append(meant)
+            continue
+        inspector = Inspector(replace(_run(session), options=meant.options))
+        namespace, name, port = meant.service
+        client = inspector.client(namespace)
+        snapshot = with_port(collect(session.cluster, namespace, name, now(), client), port)
         plan = inspector.plan(snapshot)
         if pods := inspector.asker().manifests(snapshot, plan):
             found.extend(pods)
         else:
             reasons = ", ".join(dict.fromkeys(u.reason for u in plan.unprobed)) or "it offers no path"
             why = reasons if snapshot.service else "there is no such Service"
-            session.progress.note(f"no pod would run for {target.name}: {why}")
+            session.progress.note(f"no pod would run for {name}: {why}")
+    if refusals:
+        _say_others(session, refusals)
+        if not found:
+            raise refusals[0]
+        session.progress.note(str(refusals[0]))
     session.write(yaml.safe_dump_all(found, sort_keys=False) if found else "")
-    return ExitCode.OK if found else ExitCode.UNKNOWN
+    return ExitCode.OK if found and not refusals else ExitCode.UNKNOWN
 
 
 def cleanup(session: Session, all_namespaces: bool) -> ExitCode:

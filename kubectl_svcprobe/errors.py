@@ -10,6 +10,7 @@
     │       ├── Conflict          409 (also: already exists)
     │       ├── Gone              410 (a watch that must start again)
     │       └── Invalid           422
+    ├── NoService                     what the user named leads to no Service, or it cannot be told         exit 3
     ├── ProbePodError             the probe pod could not do its work; the report still comes
     ├── UnsafeClient              no pod can stand in for this client without the risk of being taken for one of its own
     └── Interrupted               SIGINT, SIGTERM or SIGHUP                                           exit 128 + signal
@@ -61,6 +62,10 @@ class UsageError(SvcprobeError):
     """The command line asks for something that cannot be."""
 
     exit_code = ExitCode.USAGE
+
+
+class NoService(SvcprobeError):
+    """What the user named leads to no Service: `str()` says what it is instead, or what could not be looked at."""
 
 
 class AccessError(SvcprobeError):

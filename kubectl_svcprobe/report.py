@@ -293,12 +293,13 @@ class ProbeFacts:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything about one Service."""
+    """Everything about one Service. `target` says how the word of the command line led here, if it was not its name."""
 
     service: ServiceFacts
     verdict: Verdict
     summary: str
     taken: str
+    target: str = ""
     pods: tuple[PodFacts, ...] = ()
     endpoints: tuple[EndpointFacts, ...] = ()
     nodes: tuple[NodeFacts, ...] = ()

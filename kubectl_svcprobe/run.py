@@ -21,6 +21,7 @@ class Options:
     from_here: bool = True
     image: str = DEFAULT_IMAGE
     node: str = ""
+    scheme: str = ""
     path: str | None = None
     keep_pod: bool = False
     one_pod: bool = False

@@ -15,6 +15,8 @@ def with_port(snapshot: Snapshot, port: str) -> Snapshot:
         return snapshot
     service = snapshot.service
     chosen = tuple(p for p in service.ports if port in (str(p.port), p.name))
+    if not chosen and service.is_headless:  # its clients meet the pods' own ports
+        chosen = tuple(p for p in service.ports if port in [str(e.port) for e in snapshot.endpoints_of(p)])
     if not chosen:
         has = ", ".join(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
         raise UsageError(f"error: service/{service.name} has no port {port}; it has {has}{_behind(service, port)}")

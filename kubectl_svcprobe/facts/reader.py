@@ -52,17 +52,25 @@ class Reader:
         fields: str = "",
     ) -> Future[tuple[T, ...]]:
         """Start one list; its result is empty where it failed."""
+        return self.pool.submit(self.read_now, resource, namespace, parse, labels=labels, fields=fields)
 
-        def read() -> tuple[T, ...]:
-            try:
-                return self._list(resource, namespace, parse, labels, fields)
-            except Unauthorized:
-                raise
-            except AccessError as error:
-                self.unread.append(unread(resource, namespace, error))
-                return ()
-
-        return self.pool.submit(read)
+    def read_now(
+        self,
+        resource: r.Resource,
+        namespace: str | None,
+        parse: Callable[[dict[str, Any]], T],
+        *,
+        labels: str = "",
+        fields: str = "",
+    ) -> tuple[T, ...]:
+        """The same, waited for."""
+        try:
+            return self._list(resource, namespace, parse, labels, fields)
+        except Unauthorized:
+            raise
+        except AccessError as error:
+            self.unread.append(unread(resource, namespace, error))
+            return ()
 
     def read_optional(
         self,

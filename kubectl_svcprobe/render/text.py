@@ -69,6 +69,8 @@ def _facts(report: Report, paper: Paper) -> Iterator[str]:
         address,
         *(_port(report, i) for i in range(len(service.ports))),
     ]
+    if report.target:
+        yield from _row("Asked for", report.target, paper)
     yield from _row("Service", " · ".join(parts), paper)
     if service.type != "ExternalName":
         yield from _row("Selector", _selected(report), paper)

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_svcprobe.commands import Kubectl
-from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.times import in_words, seconds_between
-from kubectl_svcprobe.target import Target, parse, parse_all
 from kubectl_svcprobe.words import close, count, distance, gist, labels, listed, mapping, nearest
 
 
@@ -218,66 +216,3 @@ def test_a_json_patch_replaces_one_field() -> None:
     words = shlex.split(Kubectl().json_patch("shop", "service", "web", "/spec/ports/1/targetPort", "http"))
     assert words[6:9] == ["--type", "json", "-p"]
     assert json.loads(words[9]) == [{"op": "replace", "path": "/spec/ports/1/targetPort", "value": "http"}]
-
-
-# what the user types
-
-TARGETS = [
-    ("devops", Target("devops")),
-    ("svc/devops", Target("devops")),
-    ("service/devops", Target("devops")),
-    ("services/devops", Target("devops")),
-    ("Service/devops", Target("devops")),
-    ("service.v1./devops", Target("devops")),
-    ("devops:80", Target("devops", "80")),
-    ("svc/devops:http", Target("devops", "http")),
-    ("1st", Target("1st")),
-    ("a" * 63, Target("a" * 63)),
-    ("web:" + "p" * 63, Target("web", "p" * 63)),
-    ("web:" + "p" * 64, "error: '" + "p" * 64 + "' cannot be a port of web"),
-    ("a" * 64, "error: '" + "a" * 64 + "' cannot be the name of a Service"),
-    ("pod/devops", "error: pod/devops is not a Service; give its name, as in devops or svc/devops"),
-    ("svc/", "error: 'svc/' cannot be the name of a Service: lower case letters, digits and '-' only"),
-    ("", "error: '' cannot be the name of a Service"),
-    ("DevOps", "error: 'DevOps' cannot be the name of a Service"),
-    ("-web", "error: '-web' cannot be the name of a Service"),
-    ("web-", "error: 'web-' cannot be the name of a Service"),
-    ("web.shop", "error: 'web.shop' cannot be the name of a Service"),
-    ("web\n", "error: 'web\\n' cannot be the name of a Service"),
-    ("web:", "error: '' cannot be a port of web: give its number or its name, as in web:80 or web:http"),
-    ("web:HTTP", "error: 'HTTP' cannot be a port of web"),
-    ("web:80:81", "error: '80:81' cannot be a port of web"),
-]
-
-
-@pytest.mark.parametrize(("word", "expected"), TARGETS)
-def test_what_a_service_may_be_called(word: str, expected: Target | str) -> None:
-    if isinstance(expected, Target):
-        assert parse(word) == expected
-        return
-    with pytest.raises(UsageError) as refusal:
-        parse(word)
-    assert str(refusal.value).startswith(expected)
-
-
-@pytest.mark.parametrize(
-    ("words", "names"),
-    [
-        ((), []),
-        (("web",), ["web"]),
-        (("web", "db"), ["web", "db"]),
-        (("svc", "web", "db"), ["web", "db"]),
-        (("SVC", "web"), ["web"]),
-        (("svc",), ["svc"]),
-        (("web", "svc"), ["web", "svc"]),
-        (("web", "svc/web"), ["web"]),
-        (("web:80", "web:81"), ["web", "web"]),
-    ],
-)
-def test_several_words(words: tuple[str, ...], names: list[str]) -> None:
-    assert [target.name for target in parse_all(words)] == names
-
-
-def test_kind_and_names_are_not_mixed() -> None:
-    with pytest.raises(UsageError, match=r"no need to specify a resource type .*kubectl svcprobe svc/db"):
-        parse_all(("svc", "web", "svc/db"))
