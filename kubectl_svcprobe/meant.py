@@ -39,10 +39,11 @@ def services_meant(
             yield error
             continue
         for found in every:
-            key = found.namespace, found.name, found.port, own.scheme, own.path
+            asked = replace(own, scheme=options.scheme) if found.is_behind_route else own
+            key = found.namespace, found.name, found.port, asked.scheme, asked.path
             if key not in seen:
                 seen.add(key)
-                yield Meant(found, own, _note(target, found))
+                yield Meant(found, asked, _note(target, found))
 
 
 def with_its_words(options: Options, target: Target) -> Options:

@@ -287,6 +287,7 @@ def parse_all(words: tuple[str, ...]) -> tuple[Target, ...]:
                 f"resource/name form (e.g. 'kubectl svcprobe {mixed[0]}' instead of 'kubectl svcprobe {kind.word} {mixed[0]}')"
             )
         words = tuple(f"{kind.word}/{word}" for word in words[1:])
-    return tuple({replace(target, word=""): target for target in reversed([parse(word) for word in words])}.values())[
-        ::-1
-    ]
+    found: dict[Target, Target] = {}
+    for target in map(parse, words):
+        found.setdefault(replace(target, word=""), target)
+    return tuple(found.values())

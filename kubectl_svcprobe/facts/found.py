@@ -14,19 +14,23 @@ from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.policy import selects
 from kubectl_svcprobe.facts.reader import Reader, unread
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.words import labels, listed
+from kubectl_svcprobe.words import distance, labels, listed
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A Service that is meant, one of its ports if one is (a number or a name), and in a line how the word led to it."""
+    """A Service that is meant, one of its ports if one is (a number or a name), and in a line how the word led to it.
+
+    `is_behind_route`: what a client says to the route, by TLS above all, need not be what the Service is told.
+    """
 
     namespace: str
     name: str
     port: str = ""
     how: str = ""
+    is_behind_route: bool = False
 
 
 @dataclass
@@ -95,8 +99,9 @@ def selecting(services: Iterable[Service], pods_labels: Iterable[dict[str, str]]
 def nearest_selector(services: Iterable[Service], own: dict[str, str]) -> str:
     """The Service whose selector comes nearest to these labels, as the end of a sentence; nothing where none comes near."""
 
-    def missed(service: Service) -> int:
-        return sum(own.get(key) != value for key, value in service.selector.items())
+    def missed(service: Service) -> tuple[int, int]:
+        wrong = {key: value for key, value in service.selector.items() if own.get(key) != value}
+        return len(wrong), sum(distance(value, own.get(key, "")) for key, value in wrong.items())
 
     near = [s for s in services if s.selector and set(s.selector) & set(own)]
     if not near:

@@ -122,7 +122,10 @@ def _of_pods(search: Search, target: Target, front: str, pods: tuple[Pod, ...], 
         pairs = leading or [(s, "") for s in own]
         chosen += [_found(s, p, f"{who}, which is behind", none) for s, p in pairs]
     if chosen:
-        return tuple({(f.namespace, f.name, f.port): f for f in reversed(chosen)}.values())[::-1]
+        first: dict[tuple[str, str, str], Found] = {}
+        for found in chosen:
+            first.setdefault((found.namespace, found.name, found.port), found)
+        return tuple(first.values())
     pod = pods[0]
     who = f"{front}{target.word} is pod {pod.meta.name} in {pod.meta.namespace}"
     if not search.saw_all_services:

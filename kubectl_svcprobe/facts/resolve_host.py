@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,12 +43,12 @@ def by_dns_rules(search: Search, target: Target, named: HostName) -> Found | Non
 
 def by_its_names(search: Search, target: Target, host: str) -> tuple[Found, ...]:
     """The Services of which the host is a load balancer's, an alias's or a route's; of routes, those for the URL's path."""
-    ingresses = search.wherever(r.INGRESSES, _of_ingress)
-    gateway = [
-        search.wherever(resource, partial(_of_gateway_route, resource.kind))
-        for resource in (r.HTTP_ROUTES, r.GRPC_ROUTES)
+    reads: list[Future[tuple[Iterator[Rule], ...]]] = [
+        search.wherever(r.INGRESSES, _of_ingress),
+        search.wherever(r.HTTP_ROUTES, partial(_of_gateway_route, "httproute")),
+        search.wherever(r.GRPC_ROUTES, partial(_of_gateway_route, "grpcroute")),
+        search.wherever(r.OPENSHIFT_ROUTES, _of_openshift_route),
     ]
-    openshift = search.wherever(r.OPENSHIFT_ROUTES, _of_openshift_route)
     own = [
         Found(s.namespace, s.name, target.port, f"{target.word} is {what} of service {s.namespace}/{s.name}")
         for s in search.everywhere
@@ -58,18 +59,12 @@ def by_its_names(search: Search, target: Target, host: str) -> tuple[Found, ...]
         return tuple(own)
     if by_node := _by_node(search, target, host, nodes.result()):
         return by_node
-    rules = [rule for read in (ingresses, *gateway, openshift) for of_one in read.result() for rule in of_one]
-    return tuple(
-        {
-            (rule.namespace, rule.service): Found(
-                rule.namespace,
-                rule.service,
-                "",
-                f"{target.word} is led to service {rule.namespace}/{rule.service} by {rule.by}",
-            )
-            for rule in _best(rules, host, target.path)
-        }.values()
-    )
+    rules = [rule for read in reads for of_one in read.result() for rule in of_one]
+    found: dict[tuple[str, str], Found] = {}
+    for rule in _best(rules, host, target.path):
+        how = f"{target.word} is led to service {rule.namespace}/{rule.service} by {rule.by}"
+        found.setdefault((rule.namespace, rule.service), Found(rule.namespace, rule.service, "", how, True))
+    return tuple(found.values())
 
 
 def _own_names(service: Service, host: str) -> Iterator[str]:
@@ -154,7 +149,7 @@ def _of_gateway_route(kind: str, obj: Json) -> Iterator[Rule]:
                     for path in paths:
                         is_exact = text(path, "type") == "Exact"
                         value = text(path, "value") or "/"
-                        yield Rule(host, value, is_exact, namespace, text(ref, "name"), _by(kind.lower(), meta))
+                        yield Rule(host, value, is_exact, namespace, text(ref, "name"), _by(kind, meta))
 
 
 def _of_openshift_route(obj: Json) -> Iterator[Rule]:
