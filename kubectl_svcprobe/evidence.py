@@ -69,6 +69,31 @@ class Evidence:
         """The node of the second look; empty where there was none."""
         return self.probe.other_node if self.probe else ""
 
+    @property
+    def asked_nodes(self) -> tuple[str, ...]:
+        """The nodes that `--all-nodes` asked from; none in any other run."""
+        return tuple(node.node for node in self.probe.each_node if not node.problem) if self.probe else ()
+
+    def of_node(
+        self, node: str, kind: PathKind | None = None, port: ServicePort | None = None
+    ) -> tuple[PathResult, ...]:
+        """What was met from one of the nodes that were asked alike."""
+        return tuple(
+            r
+            for r in self.results
+            if r.probe.node == node
+            and r.probe.vantage in (Vantage.POD, Vantage.EACH_NODE)
+            and r.outcome is not Outcome.NOT_RUN
+            and kind in (None, r.probe.path.kind)
+            and port in (None, r.probe.path.service_port)
+        )
+
+    def proxy_health(self) -> dict[str, PathResult]:
+        """What the kube-proxy of each node said of itself, where it was asked."""
+        if self.asked_nodes:
+            return {r.probe.path.node: r for r in self._results(Vantage.OTHER_NODE, PathKind.PROXY_HEALTH, None)}
+        return {r.probe.path.node: r for r in self.from_other_node(PathKind.PROXY_HEALTH)}
+
     def from_here(self, kind: PathKind, port: ServicePort | None = None) -> tuple[PathResult, ...]:
         """Results of this machine."""
         return tuple(self._results(Vantage.HERE, kind, port))

@@ -11,8 +11,10 @@ from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules import apples
+from kubectl_svcprobe.rules.each_node import answers_another_node
 from kubectl_svcprobe.rules.foretold import unread_policies
 from kubectl_svcprobe.rules.observed import VERBS
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, VIRTUAL_IPS, Match, rule
@@ -48,7 +50,7 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
         return
     for port in service.ports:
         results = ev.offered_endpoints(port)
-        failed = [r for r in results if r.outcome.is_bad]
+        failed = [r for r in results if r.outcome.is_bad and not answers_another_node(ev, r)]
         if not failed or len(failed) == len(results) or all(r.outcome is Outcome.TLS_FAILED for r in failed):
             continue
         outcome = Counter(r.outcome for r in failed).most_common(1)[0][0]
@@ -122,18 +124,25 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
     is_early = all(r.failed_only_early for r in mixed)
     leaving = [pod for pod in ev.snapshot.pods if pod.is_terminating]
     when = "at first, and fine a moment later" if is_early else "now and then"
-    paths = listed(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed)
+    paths = listed(dict.fromkeys(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in mixed))
+    nodes = list(dict.fromkeys(r.probe.node for r in mixed)) if ev.asked_nodes else []
+    where = f" from {listed(nodes)}" if nodes and len(nodes) < len(ev.asked_nodes) else ""
     yield Match(
         subject=service.ref,
-        headline=f"{service.name} fails {when} at {paths}.",
+        headline=f"{service.name} fails {when} at {paths}{where}.",
         message=f"{paths} answered some requests and failed others.",
         evidence=(
-            *(f"{r.probe.path.target} from {r.probe.vantage.value}: {r.detail}" for r in mixed[:5]),
+            *(f"{r.probe.path.target} from {_vantage(ev, r)}: {r.detail}" for r in mixed[:5]),
             *((f"{listed(p.meta.name for p in leaving)} {_is(leaving)} being deleted just now",) if leaving else ()),
         ),
         fix=(*_end_gracefully(ev, leaving), ev.kubectl.svcprobe(service.namespace, service.name)),
         severity=Severity.INFO if is_early else None,
     )
+
+
+def _vantage(ev: Evidence, result: PathResult) -> str:
+    """Where it was asked from; one of several nodes by its name."""
+    return f"a pod on {result.probe.node}" if ev.asked_nodes and result.probe.node else result.probe.vantage.value
 
 
 def _is(pods: Sequence[Pod]) -> str:

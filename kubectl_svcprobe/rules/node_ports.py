@@ -15,6 +15,7 @@ from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules import between
 from kubectl_svcprobe.rules.rule import PROXY_DOC, SERVICE_DOC, VIRTUAL_IPS, Match, rule
 from kubectl_svcprobe.words import listed
 
@@ -108,13 +109,16 @@ def node_port_fails_on_node(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** A node port is to answer on every node. One that does not has a Service proxy that is stopped or
     behind, or a firewall between the nodes.
 
-    **How to confirm.** `kubectl svcprobe SERVICE --node NODE` on the node itself: what fails from other nodes only, is on
-    the way between the nodes.
+    **How to confirm.** `kubectl svcprobe SERVICE --all-nodes`: what fails from some nodes only, is on the way between the
+    nodes; what fails from all of them, the node itself included, is its Service proxy.
 
     **Known exceptions.** Traffic policy `Local` (SVC510), nodes that are not ready, and further addresses of a node whose
     first one answers (SVC515). `localhost:NODEPORT` on a node is not tried; kube-proxy answers there in iptables mode only.
     """
     service = ev.snapshot.service
+    if service is not None and ev.asked_nodes:
+        yield from between.node_ports_of_nodes(ev)
+        return
     if service is None:
         return
     for port in service.ports:

@@ -5,155 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts.dataplane import Answer, Dataplane, Situation, situations, tunnel
+from kubectl_svcprobe.facts.dataplane import tunnel
 from kubectl_svcprobe.facts.model import ObjectRef, ServicePort
-from kubectl_svcprobe.facts.readiness import why_not_ready
-from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.probe.expect import LOST
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules import between
+from kubectl_svcprobe.rules.cluster_ips import nodes_with_failing_proxy
+from kubectl_svcprobe.rules.each_node import broken_ways, concerned, fails
 from kubectl_svcprobe.rules.observed import BEYOND, VERBS
-from kubectl_svcprobe.rules.rule import NETWORKING_DOC, VIRTUAL_IPS, Match, rule
-from kubectl_svcprobe.words import count, listed
-
-
-@rule(
-    "SVC701",
-    "cluster-ip-does-not-answer",
-    Severity.ERROR,
-    reads={"Service", "EndpointSlice"},
-    explains=("SVC511",),
-    source=VIRTUAL_IPS,
-)
-def cluster_ip_does_not_answer(ev: Evidence) -> Iterator[Match]:
-    """**What.** The endpoints answer the probe pod, and the ClusterIP does not.
-
-    **Why it matters.** Between the two is only the Service proxy of the client's node (kube-proxy, or what replaces it):
-    it is stopped, behind, or ignores this Service.
-
-    **What else is said.** Whether the ClusterIP answers a pod on another node: then it is this node alone, and its Service
-    proxy. Whether kube-proxy of both nodes answers its health check, port 10256, and whether its pod is ready. What a
-    refusal, or silence, means for the dataplane of this cluster, where that could be read.
-
-    **How to confirm.** `kubectl svcprobe SERVICE --node NODE` for each of two nodes. On the node itself,
-    `curl localhost:10256/healthz` asks kube-proxy, and its log says when it last wrote its rules.
-
-    **Known exceptions.** With `--one-pod`, and where a pod on another node could not run, only the node of the probe pod
-    was asked. A node whose own firewall or container engine drops forwarded packets fails in the same way, while
-    kube-proxy calls itself healthy.
-    """
-    service = ev.snapshot.service
-    if service is None:
-        return
-    for port in service.ports:
-        failed = [
-            r
-            for r in ev.from_pod(PathKind.CLUSTER_IP, port)
-            if r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT
-        ]
-        endpoints = ev.offered_endpoints(port)
-        if failed and endpoints and all(r.outcome.is_good for r in endpoints):
-            yield _proxy_fails(ev, port, failed[0], len(endpoints))
-
-
-def _proxy_fails(ev: Evidence, port: ServicePort, failed: PathResult, endpoints: int) -> Match:
-    node = ev.probe.node if ev.probe else ""
-    how = VERBS.get(failed.outcome, failed.outcome.value)
-    target, proxy = failed.probe.path.target, (ev.snapshot.dataplane or Dataplane()).name
-    there = [r for r in ev.from_other_node(PathKind.CLUSTER_IP, port) if r.probe.path.target == target]
-    only_here = any(r.outcome.is_good for r in there)
-    everywhere = bool(there) and all(r.outcome.is_bad and r.outcome is not Outcome.INTERMITTENT for r in there)
-    if only_here and _is_stopped(ev, node):
-        where = f" from {node} only, where kube-proxy is stopped."
-    elif only_here:
-        where = f" from {node} only: look at {proxy} of {node}."
-    elif everywhere:
-        where = f" from {node} and from {ev.other_node}, although its pods answer: no node seems to serve it."
-    else:
-        where = f", although its pods answer: look at {proxy} of {node}."
-    return Match(
-        subject=ev.service.ref,
-        port=port.port,
-        headline=f"{ev.part(port)} fails at its ClusterIP {target}{where}",
-        message=f"{target} {how}, while {count(endpoints, 'endpoint')} answered the probe pod on {node} directly"
-        + (f"; from {ev.other_node} it answers." if only_here else "."),
-        evidence=tuple(_proxy_evidence(ev, failed, node, only_here)),
-        fix=tuple(_proxy_fixes(ev, node, proxy, everywhere)),
-    )
-
-
-def _proxy_evidence(ev: Evidence, failed: PathResult, node: str, only_here: bool) -> Iterator[str]:
-    yield from _health(ev, node)
-    yield from _proxy_pod_evidence(ev, node)
-    dataplane = ev.snapshot.dataplane or Dataplane()
-    answer = Answer.REFUSED if failed.outcome is Outcome.REFUSED else Answer.SILENT
-    among = (Situation.NO_ENDPOINT, Situation.UNKNOWN_PORT, Situation.UNKNOWN_SERVICE)
-    met = situations(dataplane.proxy, answer, among) if failed.outcome in (Outcome.REFUSED, *LOST) else ()
-    if met and not _is_stopped(ev, node):
-        what = "a refusal" if answer is Answer.REFUSED else "silence"
-        yield f"{what} of {dataplane.proxy.value} may mean that {', or that '.join(s.value for s in met)}"
-    service = ev.service
-    serving = {e.endpoint.node for port in service.ports for e in ev.snapshot.usable(port)}
-    if service.internal_traffic_policy == "Local" and node not in serving:
-        yield f"internalTrafficPolicy is Local, and {node} has no endpoint: dropped as declared"
-    controls = [r for r in ev.from_pod(PathKind.CONTROL) if r.outcome.reached and r.probe.path.host[:1].isdigit()]
-    controls = controls or [r for r in ev.from_pod(PathKind.CONTROL) if r.outcome.reached]
-    if controls:
-        yield f"another Service ({controls[0].probe.path.subject}) answers from there"
-
-
-def _is_stopped(ev: Evidence, node: str) -> bool:
-    """Its kube-proxy does not answer its health check, which that of the other node does."""
-    results = {r.probe.path.node: r for r in ev.from_other_node(PathKind.PROXY_HEALTH)}
-    mine, other = results.get(node), results.get(ev.other_node)
-    return mine is not None and other is not None and mine.outcome is Outcome.REFUSED and bool(other.http_status)
-
-
-def _health(ev: Evidence, node: str) -> Iterator[str]:
-    """What kube-proxy says of itself; its silence counts only where that of the other node speaks."""
-    results = {r.probe.path.node: r for r in ev.from_other_node(PathKind.PROXY_HEALTH)}
-    mine, other = results.get(node), results.get(ev.other_node)
-    if mine is None:
-        return
-    if mine.http_status == 200:
-        yield f"kube-proxy of {node} calls itself healthy ({mine.probe.path.target})"
-    elif mine.http_status:
-        yield f"kube-proxy of {node} says {mine.http_status} at its health check {mine.probe.path.target}"
-    elif other and other.http_status:
-        yield (
-            f"kube-proxy of {node} does not answer its health check {mine.probe.path.target} "
-            f"({mine.outcome.value.replace('-', ' ')}), that of {ev.other_node} does"
-        )
-
-
-def _proxy_pods(ev: Evidence, node: str) -> list[Pod]:
-    return [pod for pod in ev.snapshot.proxy_pods or () if pod.node == node]
-
-
-def _proxy_pod_evidence(ev: Evidence, node: str) -> Iterator[str]:
-    for pod in _proxy_pods(ev, node):
-        if not pod.is_ready:
-            yield f"{pod.meta.name} on {node} is not ready: {why_not_ready(pod, ev.snapshot)}"
-    if ev.snapshot.proxy_pods and not _proxy_pods(ev, node):
-        yield f"no kube-proxy pod runs on {node}, though {count(len(ev.snapshot.proxy_pods), 'pod')} of it run elsewhere"
-
-
-def _proxy_fixes(ev: Evidence, node: str, proxy: str, everywhere: bool) -> Iterator[str]:
-    pods = _proxy_pods(ev, node)
-    if pods:
-        yield ev.kubectl("kube-system", "logs", pods[0].meta.name, "--tail", "20")
-        yield "if it hangs, its DaemonSet makes a new one in its place:"
-        yield ev.kubectl("kube-system", "delete", "pod", pods[0].meta.name)
-        return
-    if proxy == "kube-proxy":
-        yield f"kube-proxy of {node} is no pod; on the node: systemctl restart kube-proxy, or what else starts it there"
-    yield ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}")
-    yield f"shows the pods of the Service proxy on {node}, if it runs as pods"
-    if not ev.other_node and not everywhere:
-        yield "whether other nodes are hit too:"
-        yield ev.kubectl.svcprobe(ev.service.namespace, ev.service.name, "--node", ev.another_node(node))
+from kubectl_svcprobe.rules.rule import NETWORKING_DOC, Match, rule
+from kubectl_svcprobe.words import listed
 
 
 @rule(
@@ -161,7 +25,7 @@ def _proxy_fixes(ev: Evidence, node: str, proxy: str, everywhere: bool) -> Itera
     "pods-of-another-node-unreachable",
     Severity.ERROR,
     reads={"Service", "EndpointSlice"},
-    explains=("SVC703", "SVC731", *BEYOND),
+    explains=("SVC703", "SVC731", "SVC752", *BEYOND),
     source=NETWORKING_DOC,
 )
 def pods_of_another_node_unreachable(ev: Evidence) -> Iterator[Match]:
@@ -175,8 +39,10 @@ def pods_of_another_node_unreachable(ev: Evidence) -> Iterator[Match]:
     **What else is said.** From where the same endpoint answers, and what the network plug-in sends between nodes, where the
     nodes tell.
 
-    **How to confirm.** `kubectl svcprobe SERVICE --node NODE`, once on the node of the silent pod and once on another one.
-    On both nodes, `tcpdump` at the port that is named shows whether packets leave and arrive.
+    **With `--all-nodes`.** Whether it is one way between two nodes, or all ways of one node, which then is named.
+
+    **How to confirm.** `kubectl svcprobe SERVICE --all-nodes`. On both nodes of a broken way, `tcpdump` at the port that is
+    named shows whether packets leave and arrive.
 
     **Known exceptions.** A NetworkPolicy with blocks of addresses may admit one node's pods and not another's; where
     policies select the pods this is likely, and not certain. Where another node was not asked, nothing is said here.
@@ -184,6 +50,9 @@ def pods_of_another_node_unreachable(ev: Evidence) -> Iterator[Match]:
     service = ev.snapshot.service
     here = ev.probe.node if ev.probe else ""
     if service is None or not here:
+        return
+    if ev.asked_nodes:
+        yield from between.between_nodes(ev)
         return
     for port in service.ports:
         results = ev.offered_endpoints(port)
@@ -247,7 +116,9 @@ def _between(
     )
 
 
-@rule("SVC751", "node-is-cut-off", Severity.ERROR, reads={"Service"}, explains=("SVC903",), source=NETWORKING_DOC)
+@rule(
+    "SVC751", "node-is-cut-off", Severity.ERROR, reads={"Service"}, explains=("SVC903", "SVC752"), source=NETWORKING_DOC
+)
 def node_is_cut_off(ev: Evidence) -> Iterator[Match]:
     """**What.** The probe pod reaches nothing at all, not even the `kubernetes` Service, and a pod on another node reaches this
     Service.
@@ -261,6 +132,9 @@ def node_is_cut_off(ev: Evidence) -> Iterator[Match]:
     says what was met.
     """
     service = ev.snapshot.service
+    if service is not None and ev.asked_nodes:
+        yield from between.cut_off_nodes(ev)
+        return
     if service is None or ev.vantage_is_sound or ev.probe is None:
         return
     there = (*ev.from_other_node(PathKind.ENDPOINT), *ev.from_other_node(PathKind.CLUSTER_IP))
@@ -281,3 +155,110 @@ def node_is_cut_off(ev: Evidence) -> Iterator[Match]:
             ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={node}"),
         ),
     )
+
+
+@rule(
+    "SVC752",
+    "fails-from-some-nodes",
+    Severity.ERROR,
+    reads={"Service", "EndpointSlice"},
+    explains=("SVC732",),
+    source=NETWORKING_DOC,
+)
+def fails_from_some_nodes(ev: Evidence) -> Iterator[Match]:
+    """**What.** With `--all-nodes`: some way in fails from some nodes and answers others, and none of the usual reasons for
+    that was met: a Service proxy of one node (SVC701), a broken way between nodes (SVC750), a node without any network
+    (SVC751).
+
+    **Why it matters.** Clients fail by the node that they happen to be on, which looks like chance to them.
+
+    **What else is said.** For names: whether it is the name that is not found there, which is a matter of the way from
+    that node to the cluster DNS.
+
+    **How to confirm.** `kubectl svcprobe SERVICE --node NODE`, once with a node that is named and once with another one.
+
+    **Known exceptions.** A NetworkPolicy with blocks of addresses may admit the pods of some nodes only.
+    """
+    if ev.snapshot.service is None or not ev.asked_nodes:
+        return
+    for port in ev.service.ports:
+        found = [f for kind in ONE_BY_ONE for f in _left_over(ev, kind, port)]
+        for nodes in dict.fromkeys(nodes for nodes, _ in found):
+            yield _from_some(ev, port, nodes, [r for who, results in found if who == nodes for r in results])
+
+
+#: Node ports have a rule of their own.
+ONE_BY_ONE = (PathKind.ENDPOINT, PathKind.CLUSTER_IP, PathKind.DNS, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
+
+
+def _left_over(
+    ev: Evidence, kind: PathKind, port: ServicePort
+) -> Iterator[tuple[tuple[str, ...], Sequence[PathResult]]]:
+    """The nodes that a path fails from for no reason that was met, while others are answered; and what these met."""
+    ways = {(way.start, way.end) for way in broken_ways(ev, port)}
+    hit = concerned(ev, port) | set(nodes_with_failing_proxy(ev, port))
+    for found in fails(ev, kind, port):
+        failed = [r for r in found.failed if r.outcome is not Outcome.INTERMITTENT]
+        if kind is PathKind.ENDPOINT:
+            failed = [r for r in failed if (r.probe.node, r.probe.path.node) not in ways]
+        else:
+            failed = [r for r in failed if r.probe.node not in hit]
+        if failed and found.answering:
+            yield tuple(r.probe.node for r in failed), failed
+
+
+def _name(result: PathResult) -> str:
+    """A name without its port, and anything else by its kind."""
+    path = result.probe.path
+    return path.host if path.kind is PathKind.DNS else f"{path.kind.value} {path.target}"
+
+
+def _from_some(ev: Evidence, port: ServicePort, nodes: Sequence[str], failed: Sequence[PathResult]) -> Match:
+    names, good = listed(nodes), [n for n in ev.asked_nodes if n not in nodes]
+    is_name = all(r.outcome is Outcome.DNS_FAILED for r in failed)
+    targets = dict.fromkeys(_name(r) for r in failed)
+    what = (
+        f"cannot be found by name from {names} only: look at the way from there to the cluster DNS"
+        if is_name
+        else f"{VERBS.get(failed[0].outcome, 'fails')} at {listed(targets)} from {names} only"
+    )
+    return Match(
+        subject=ObjectRef("Node", "", nodes[0]),
+        port=port.port,
+        headline=f"{ev.part(port)} {what}; from {listed(good)} it answers.",
+        message=f"From {names}, {listed(targets)} failed; from {listed(good)} the same is answered.",
+        evidence=tuple(f"{_name(r)} from {r.probe.node}: {r.outcome.value.replace('-', ' ')}" for r in failed[:5]),
+        fix=(
+            f"look at what sets {nodes[0]} apart: its network, its firewall, its pods of the cluster:",
+            ev.kubectl("kube-system", "get", "pods", "-o", "wide", "--field-selector", f"spec.nodeName={nodes[0]}"),
+            ev.kubectl("", "describe", "node", nodes[0]),
+        ),
+    )
+
+
+@rule("SVC753", "slow-way-between-nodes", Severity.INFO, reads={"Service", "EndpointSlice"}, source=NETWORKING_DOC)
+def slow_way_between_nodes(ev: Evidence) -> Iterator[Match]:
+    """**What.** With `--all-nodes`: a connection between two nodes takes at least 80 ms to stand, and five times as long as
+    on most other ways, in both directions where both were tried.
+
+    **Why it matters.** Requests that happen to go that way are slow, and the others are not. It is information, since the
+    nodes may simply be far apart, as in two regions.
+
+    **How to confirm.** Once more: a busy node may have been slow for a moment. Between the two nodes, `ping`.
+
+    **Known exceptions.** With fewer than two other ways there is nothing to compare with, and nothing is said.
+    """
+    if ev.snapshot.service is None or not ev.asked_nodes:
+        return
+    pairs: dict[tuple[str, ...], list[str]] = {}
+    for way, seconds, usual in between.slow_ways(ev):
+        told = f"from {way.start} to pods on {way.end}: {seconds * 1000:.0f} ms to connect, {usual * 1000:.0f} ms on most others"
+        pairs.setdefault(tuple(sorted((way.start, way.end))), []).append(told)
+    for (one, other), lines in pairs.items():
+        yield Match(
+            subject=ObjectRef("Node", "", one),
+            headline=f"{ev.service.name} is slow between {one} and {other}: a connection takes far longer than on other ways.",
+            message=f"Between {one} and {other} a connection takes far longer than on most other ways.",
+            evidence=tuple(lines),
+            fix=(f"if {one} and {other} are meant to be near each other, look at the network between them",),
+        )

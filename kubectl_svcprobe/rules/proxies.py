@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
+from kubectl_svcprobe.facts.locality import local_nodes
 from kubectl_svcprobe.facts.model import ServicePort
-from kubectl_svcprobe.probe.expect import LOST
 from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
+from kubectl_svcprobe.rules.each_node import sound_nodes
 from kubectl_svcprobe.rules.rule import VIRTUAL_IPS, Match, rule
 from kubectl_svcprobe.words import listed
 
@@ -29,10 +31,11 @@ def internal_policy_leaves_out_nodes(ev: Evidence) -> Iterator[Match]:
     """**What.** `internalTrafficPolicy` is `Local`, and some nodes have no endpoint of the Service.
 
     **Why it matters.** A client on such a node gets no answer from the ClusterIP or the name: its packets are dropped, even
-    though endpoints elsewhere are ready. It is an error where the probe pod itself was such a client.
+    though endpoints elsewhere are ready. That is what was declared, so it is no error, and yet who runs there fails.
 
-    **How to confirm.** `kubectl svcprobe SERVICE --node NODE`, once for a node with an endpoint and once for one without:
-    the ClusterIP answers on the first only.
+    **What else is said.** The report shows node by node what is to be expected, and what was seen.
+
+    **How to confirm.** `kubectl svcprobe SERVICE --all-nodes`: the ClusterIP answers on nodes with an endpoint only.
 
     **Known exceptions.** What a DaemonSet runs is on every node that it is meant for, so that is information only. Nodes of
     the control plane are not counted. Where the ClusterIP answers a pod on such a node, its Service proxy does not heed
@@ -42,15 +45,13 @@ def internal_policy_leaves_out_nodes(ev: Evidence) -> Iterator[Match]:
     if service is None or service.internal_traffic_policy != "Local" or not service.cluster_ips:
         return
     for port in service.ports:
-        serving = {e.endpoint.node for e in ev.snapshot.usable(port)}
-        here = ev.probe.node if ev.probe else ""
-        tried = ev.from_pod(PathKind.CLUSTER_IP, port) if here not in serving else ()
+        serving = set(local_nodes(ev.snapshot, port))
+        tried = _asked_in_vain(ev, port, serving)
         if not serving or any(r.outcome.is_good for r in tried):
             continue
-        without = _nodes_without(ev, serving, here if tried else "")
+        without = _nodes_without(ev, serving, {r.probe.node for r in tried})
         if not without:
             continue
-        met = any(r.outcome in LOST for r in tried)
         yield Match(
             subject=service.ref,
             port=port.port,
@@ -58,7 +59,7 @@ def internal_policy_leaves_out_nodes(ev: Evidence) -> Iterator[Match]:
             f"no pod of it runs there, and internalTrafficPolicy is Local.",
             message=f"internalTrafficPolicy is Local, so a client gets answers from {service.name} only on "
             f"{listed(sorted(serving))}, where pods of it run.",
-            evidence=tuple(_internal_evidence(ev, port, here, serving)),
+            evidence=tuple(_internal_evidence(ev, port, serving)),
             fix=(
                 "if clients on every node are to be served, by pods of other nodes too:",
                 ev.kubectl.patch(
@@ -66,17 +67,29 @@ def internal_policy_leaves_out_nodes(ev: Evidence) -> Iterator[Match]:
                 ),
                 "sends traffic across nodes from then on; to keep it local, run a pod of it on each node instead",
             ),
-            severity=Severity.ERROR if met else Severity.INFO if _is_daemon(ev) else None,
+            severity=Severity.INFO if _is_daemon(ev) else None,
             brief=f"dropped on {listed(without)} (internalTrafficPolicy: Local)",
         )
 
 
-def _nodes_without(ev: Evidence, serving: set[str], met_on: str) -> list[str]:
-    """Nodes where clients are to be expected and no endpoint is; the one where a client was dropped in any case."""
+def _cluster_ip_from_pods(ev: Evidence, port: ServicePort) -> tuple[PathResult, ...]:
+    """What the ClusterIP said to every pod that asked it, and reached anything."""
+    if ev.asked_nodes:
+        return tuple(r for node in sound_nodes(ev) for r in ev.of_node(node, PathKind.CLUSTER_IP, port))
+    return (*ev.from_pod(PathKind.CLUSTER_IP, port), *ev.from_other_node(PathKind.CLUSTER_IP, port))
+
+
+def _asked_in_vain(ev: Evidence, port: ServicePort, serving: set[str]) -> list[PathResult]:
+    """What it said to pods on nodes without an endpoint: an answer means that the policy is not heeded."""
+    return [r for r in _cluster_ip_from_pods(ev, port) if r.probe.node not in serving]
+
+
+def _nodes_without(ev: Evidence, serving: set[str], met_on: set[str]) -> list[str]:
+    """Nodes where clients are to be expected and no endpoint is; those where a client was dropped in any case."""
     return [
         n.meta.name
         for n in ev.snapshot.nodes
-        if n.meta.name == met_on or (n.is_ready and n.meta.name not in serving and not n.is_control_plane)
+        if n.meta.name in met_on or (n.is_ready and n.meta.name not in serving and not n.is_control_plane)
     ]
 
 
@@ -84,11 +97,12 @@ def _is_daemon(ev: Evidence) -> bool:
     return bool(ev.snapshot.pods) and all(pod.workload.kind == "DaemonSet" for pod in ev.snapshot.pods)
 
 
-def _internal_evidence(ev: Evidence, port: ServicePort, here: str, serving: set[str]) -> Iterator[str]:
-    for result in ev.from_pod(PathKind.CLUSTER_IP, port):
+def _internal_evidence(ev: Evidence, port: ServicePort, serving: set[str]) -> Iterator[str]:
+    for result in _cluster_ip_from_pods(ev, port)[:5]:
         how = result.outcome.value.replace("-", " ")
-        has = "has one" if here in serving else "has none"
-        yield f"{result.probe.path.target} from a pod on {here}, which {has}: {how}"
+        node = result.probe.node
+        has = "has one" if node in serving else "has none"
+        yield f"{result.probe.path.target} from a pod on {node}, which {has}: {how}"
 
 
 @rule(

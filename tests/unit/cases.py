@@ -255,12 +255,11 @@ def _each_node(
     by_node = {n: _from_pod(snapshot, plan, story, n) for n in asking.names if n not in problems}
     main = main_node(snapshot, by_node)
     health = health_probes(1000, snapshot, by_node) if concern_proxies(by_node) else ()
-    every = as_matrix(by_node, main)
-    others = (*every[len(by_node[main]) :], *asked_from(_asked(health, story), main))
+    health_results = asked_from(_asked(health, story), main)
     facts = tuple(NodeProbe(n, f"svcprobe-{n}", problem=problems.get(n, "")) for n in asking.names)
     unable = tuple(NodeProbe(n, problem=why) for n, why in (asking.unable or {}).items())
     probe = replace(probe, node=main, each_node=(*facts, *unable), unasked_nodes=asking.beyond)
-    return probe, by_node[main], others
+    return probe, as_matrix(by_node, main), health_results
 
 
 def _results(snapshot: Snapshot, plan: ProbePlan, vantage: Vantage, story: dict[str, Any]) -> tuple[PathResult, ...]:
