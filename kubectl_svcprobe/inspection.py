@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from kubectl_svcprobe import describe, diagnose
 from kubectl_svcprobe.asking import PodAsker, to_ask_again
 from kubectl_svcprobe.asking_each import EachNodeAsker
+from kubectl_svcprobe.describe_policies import expectations
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.client import Client
@@ -105,6 +106,7 @@ def report(evidence: Evidence, options: Options) -> Report:
         findings=findings,
         skipped=(*(Skipped(u.what, f"{u.why}: {u.message}") for u in snapshot.unread), *skipped),
         probe=evidence.probe,
+        expectations=expectations(snapshot, evidence.results),
     )
 
 

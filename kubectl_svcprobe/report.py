@@ -173,7 +173,8 @@ class PathFacts:
 
     `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none. `from_node` is the
     node of the pod that asked. `expectation` is what a traffic policy declares for this path, as the dataplane does it:
-    `answers`, `dropped`, `refused`, `dropped or refused`, `either` where it is left open; empty where no policy is in play.
+    `answers`, `dropped`, `refused`, `no answer` where the dataplane is not known, `either` where it is left open; empty
+    where no policy is in play.
     """
 
     kind: str
@@ -200,9 +201,9 @@ class NodeExpectation:
     """What a traffic policy or distribution means for one node: what is to be expected there, and what was seen.
 
     `policy` is the Service's field and its value, `target` the address that is asked, `asked_from` the place: `this
-    machine`, `a pod there` or `a pod elsewhere`. `ready` counts the endpoints that such a client's traffic goes to on this
+    machine`, `pod there` or `pod elsewhere`. `ready` counts the endpoints that such a client's traffic goes to on this
     node, `terminating` those among them that only finish what they began. `expected` is as `PathFacts.expectation`,
-    `because` why so; `observed` is empty where nothing was tried.
+    `because` why so; `observed` are the outcomes, and empty where nothing was tried.
     """
 
     policy: str

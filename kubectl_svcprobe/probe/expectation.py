@@ -23,7 +23,7 @@ class Expected(str, Enum):
     ANSWERS = "answers"
     DROPPED = "dropped"
     REFUSED = "refused"
-    NO_ANSWER = "dropped or refused"
+    NO_ANSWER = "no answer"
     EITHER = "either"
 
     @property
@@ -65,9 +65,7 @@ def at_cluster_ip(snapshot: Snapshot, port: ServicePort, node: str) -> Expectati
     return Expectation(without_local(snapshot), f"{node} has no endpoint, and others are not asked")
 
 
-def at_node_port(
-    snapshot: Snapshot, port: ServicePort, node: str, from_node: str, is_outside: bool
-) -> Expectation | None:
+def at_node_port(snapshot: Snapshot, port: ServicePort, node: str, from_node: str, is_outside: bool) -> Expectation:
     """`externalTrafficPolicy: Local`, asked at a node: from outside, or by a pod on `from_node`.
 
     kube-proxy treats what it takes for a pod of the cluster as if the policy were Cluster, without masquerading it

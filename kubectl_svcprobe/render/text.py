@@ -9,6 +9,7 @@ from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
 from kubectl_svcprobe.render.matrix import asked, from_pods, matrix
 from kubectl_svcprobe.render.paths import From, path_table
+from kubectl_svcprobe.render.policies import policy_tables
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, ProbeFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
@@ -35,6 +36,7 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
     if tried:
         yield ""
         yield from _paths(tried, report, paper, wide)
+        yield from policy_tables(report, paper)
         yield ""
         yield from paper.wrapped(_how_asked(tried, report))
     for finding in report.findings:
