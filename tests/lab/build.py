@@ -1,4 +1,4 @@
-"""Builds Kubernetes, etcd, kubectl, agnhost, CoreDNS and MetalLB from their Go modules.
+"""Builds Kubernetes, etcd, kubectl, agnhost, CoreDNS and MetalLB from their Go modules, and the lab's own servers.
 
 This file and the Go sources beside it are all that a build depends on: an edit here builds everything anew.
 """
@@ -95,6 +95,7 @@ def build_all(target: Path, progress: Progress) -> None:
             ("agnhost", kube, PLAIN, target / "agnhost", [agnhost]),
             ("CoreDNS", sources / "coredns", PLAIN, target / "coredns", ["."]),
             ("MetalLB", metallb, PLAIN, target, balancer),
+            ("servers", sources / "servers", PLAIN, target / "servers", ["."]),
         ):
             progress.step(name)
             compile_package(directory, given, output, packages, progress)

@@ -23,9 +23,11 @@ from .layout import (
     CURL_IMAGE,
     CURL_STAND_IN,
     METALLB_IMAGE,
+    SERVERS_IMAGE,
     LabError,
     minimal_environment,
 )
+from .pki import make_authority
 
 APPLETS = "cat date echo env grep head hostname httpd id ip kill ls nc nslookup ps sed sh sleep tail timeout tr wc wget"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\ncurl_user:x:100:101:Linux User,,,:/home/curl_user:/sbin/nologin\n"
@@ -128,9 +130,14 @@ def write_images(programs: Path, target: Path) -> None:
         target / "agnhost.tar", [AGNHOST_IMAGE, CONFORMANCE_IMAGE],
         layer({**base, "agnhost": programs / "agnhost"}, applets), ["/agnhost"], ["pause"],
     )  # fmt: skip
+    pki = target / "pki"
+    make_authority(pki, "The lab's authority")
+    servers: dict[str, Content] = {"servers": programs / "servers"}
+    servers |= {f"pki/{name}": (pki / name).read_bytes() for name in ("ca.crt", "ca.key")}
+    write_image(target / "servers.tar", [SERVERS_IMAGE], layer(servers, {}), ["/servers"])
+    trusted = Path(AUTHORITIES).read_bytes() if Path(AUTHORITIES).exists() else b""
     curl = {**base, **with_libraries("curl", "usr/bin/curl"), "entrypoint.sh": CURL_ENTRYPOINT}
-    if Path(AUTHORITIES).exists():
-        curl[AUTHORITIES.lstrip("/")] = Path(AUTHORITIES)
+    curl[AUTHORITIES.lstrip("/")] = trusted + (pki / "ca.crt").read_bytes()
     names = [CURL_STAND_IN, CURL_IMAGE]
     write_image(target / "curl.tar", names, layer(curl, applets), ["/entrypoint.sh"], ["curl"], "curl_user")
     write_image(target / "coredns.tar", [COREDNS_IMAGE], layer({"coredns": programs / "coredns"}, {}), ["/coredns"])

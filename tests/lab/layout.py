@@ -27,6 +27,7 @@ CONFORMANCE_IMAGE = "lab.test/e2e-test-images/agnhost:2.43"  # the same under th
 CURL_IMAGE = "lab.test/curl:1"
 COREDNS_IMAGE = "lab.test/coredns:1"
 METALLB_IMAGE = "lab.test/metallb:1"
+SERVERS_IMAGE = "lab.test/servers:1"  # go/servers
 CURL_STAND_IN = "docker.io/curlimages/curl:8.17.0"  # the plugin's default image by name, with the machine's curl
 
 PROXY_MODES = ("iptables", "nftables")

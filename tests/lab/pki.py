@@ -29,14 +29,14 @@ def openssl(directory: Path, *arguments: str) -> None:
         raise LabError(f"openssl {arguments[0]} failed: {result.stderr.strip()}")
 
 
-def make_authority(pki: Path) -> None:
+def make_authority(pki: Path, name: str = "lab-ca") -> None:
+    """ca.crt and ca.key."""
     pki.mkdir(mode=0o700, parents=True, exist_ok=True)
     (pki / "openssl.cnf").write_text(CONFIGURATION)
     openssl(
         pki, "req", "-x509", "-config", "openssl.cnf", "-extensions", "authority", *EC_KEY,
-        "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=lab-ca", "-days", "3650",
+        "-keyout", "ca.key", "-out", "ca.crt", "-subj", f"/CN={name}", "-days", "3650",
     )  # fmt: skip
-    openssl(pki, "genrsa", "-out", "service-accounts.key", "2048")
 
 
 def escape(part: str) -> str:
@@ -104,6 +104,7 @@ def make_user(layout: Layout, name: str, groups: Sequence[str], namespace: str =
 def make_control_plane_certificates(layout: Layout) -> None:
     pki = layout.pki
     make_authority(pki)
+    openssl(pki, "genrsa", "-out", "service-accounts.key", "2048")
     make_certificate(
         pki, "apiserver", "kube-apiserver", (),
         f"IP:{API_ADDRESS},IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc",

@@ -1,0 +1,3 @@
+module kubectl-svcprobe/lab/servers
+
+go 1.24.0
