@@ -16,11 +16,12 @@ from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.one_port import with_port
 from kubectl_svcprobe.facts.snapshot import Snapshot
-from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation
 from kubectl_svcprobe.probe.plan import ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, join
+from kubectl_svcprobe.probe.ways import find_paths
 from kubectl_svcprobe.report import Report, Skipped
 from kubectl_svcprobe.rules import RULES
 from kubectl_svcprobe.run import Options, Run

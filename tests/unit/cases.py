@@ -43,11 +43,12 @@ from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.expectation import has_local_policy
-from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.matrix import as_matrix, asking_nodes, concern_proxies, health_probes, main_node
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, asked_from, join, to_confirm, with_true_names, within_families
+from kubectl_svcprobe.probe.ways import find_paths
 from kubectl_svcprobe.report import Finding, NodeProbe, ProbeFacts, Report
 from kubectl_svcprobe.run import Options
 from tests.fake_cluster import KNOWN, FakeCluster

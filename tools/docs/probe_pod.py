@@ -10,9 +10,10 @@ from kubectl_svcprobe.facts.endpoint import EndpointSlice
 from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
-from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.plan import Wishes, make_plan
 from kubectl_svcprobe.probe.podspec import PodOptions, manifest
+from kubectl_svcprobe.probe.ways import find_paths
 from tools.docs.markdown import GENERATED
 
 NAMESPACE = "default"

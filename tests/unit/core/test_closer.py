@@ -10,10 +10,11 @@ from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import ContainerPort, HttpGet
 from kubectl_svcprobe.probe.closer import CLOSED_PORT, Inside, Question, judged, other_probes, questions
-from kubectl_svcprobe.probe.exposure import Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, join
+from kubectl_svcprobe.probe.ways import find_paths
 from tests.unit.core import build as b
 
 METRICS = (ContainerPort(8080), ContainerPort(9090, "metrics"), ContainerPort(5353, "dns", "UDP"))

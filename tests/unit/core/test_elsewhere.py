@@ -9,10 +9,11 @@ import pytest
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
-from kubectl_svcprobe.probe.exposure import PathKind, Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, join
+from kubectl_svcprobe.probe.ways import find_paths
 from tests.unit.cases import named
 
 #: Endpoints on node-1 and node-2 of three nodes.

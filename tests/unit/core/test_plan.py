@@ -10,8 +10,9 @@ import pytest
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.policy import LabelSelector, NetworkPolicy
 from kubectl_svcprobe.facts.snapshot import Snapshot, Unread
-from kubectl_svcprobe.probe.exposure import PathKind, Vantage, find_paths
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.plan import MAX_ENDPOINTS, MAX_NODES, ProbePlan, Unprobed, Wishes, make_plan
+from kubectl_svcprobe.probe.ways import find_paths
 from tests.unit.core.build import balancer, endpoint, node, piece, pod, service, snapshot
 
 OURS = {"app.kubernetes.io/managed-by": "kubectl-svcprobe"}
