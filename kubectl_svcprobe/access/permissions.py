@@ -77,26 +77,30 @@ PROBE = (
         "that is not asked, and said so",
         subresource="portforward",
     ),
+)
+
+#: What `--from` and `--from-labels` ask besides, so that nothing takes the pod for one of the client's own.
+CLIENT = (
     *(
-        Permission(kind, ("get",), "what the pods of a client are made from (`--from`)", "that client is not asked as")
+        Permission(kind, ("get",), "what the client's pods are made from", "it is not asked as")
         for kind in (r.DEPLOYMENTS, r.STATEFUL_SETS, r.DAEMON_SETS, r.REPLICA_SETS, r.JOBS, r.CRON_JOBS)
     ),
     Permission(
         r.REPLICATION_CONTROLLERS,
         ("get", "list"),
-        "what the pods of a client are made from, and what would adopt one with its labels (`--from`)",
+        "what the client's pods are made from, and what would adopt one with its labels",
         "such a pod is given an owner in any case",
     ),
     Permission(
         r.DISRUPTION_BUDGETS,
         ("list",),
-        "whether a budget would be upset by a pod with a client's labels (`--from`)",
+        "whether a budget would be upset by a pod with the client's labels and another owner",
         "no such pod runs where a controller might adopt it",
     ),
     Permission(
         r.CONFIG_MAPS,
         ("get",),
-        "the owner that keeps controllers from adopting a pod with a client's labels (`--from`)",
+        "the owner that keeps controllers from adopting the pod",
         "no such pod runs where a controller might adopt it",
         names=("kube-root-ca.crt",),
     ),

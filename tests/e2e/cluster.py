@@ -18,10 +18,13 @@ Object = dict[str, Any]
 
 #: Where the API server keeps what is waited for.
 ROOTS = {
+    "daemonsets": "/apis/apps/v1",
     "deployments": "/apis/apps/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "events": "/api/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
     "pods": "/api/v1",
+    "replicasets": "/apis/apps/v1",
     "services": "/api/v1",
 }
 

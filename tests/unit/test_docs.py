@@ -14,7 +14,7 @@ import click
 import pytest
 import yaml
 
-from kubectl_svcprobe.access.permissions import PROBE, READ, Permission
+from kubectl_svcprobe.access.permissions import CLIENT, PROBE, READ, Permission
 from kubectl_svcprobe.errors import ExitCode
 from kubectl_svcprobe.probe.podspec import is_ours
 from kubectl_svcprobe.rules import BY_CODE, RETIRED
@@ -154,7 +154,7 @@ def _granted(name: str) -> set[tuple[str, str, str]]:
     }
 
 
-@pytest.mark.parametrize(("name", "permissions"), [("rbac-read.yaml", READ), ("rbac-probe.yaml", PROBE)])
+@pytest.mark.parametrize(("name", "permissions"), [("rbac-read.yaml", READ), ("rbac-probe.yaml", (*PROBE, *CLIENT))])
 def test_the_roles_grant_the_table_and_no_more(name: str, permissions: tuple[Permission, ...]) -> None:
     asked = {(p.resource.group, p.plural, verb) for p in permissions for verb in p.verbs}
     assert _granted(name) == asked

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kubectl_svcprobe.access.permissions import PROBE, READ, Permission
+from kubectl_svcprobe.access.permissions import CLIENT, PROBE, READ, Permission
 from tools.docs.markdown import head, table, text
 
 SOURCE = "`kubectl_svcprobe/access/permissions.py`"
@@ -49,6 +49,11 @@ def page() -> str:
     lines = [*head("Permissions", SOURCE), INTRODUCTION]
     lines += ["## To inspect", "", *_table(READ), "## To run the probe pod, besides", "", *_table(PROBE)]
     lines += ["`--no-probe` does without the second table.", ""]
+    lines += ["## To ask as a client (`--from`), besides", "", *_table(CLIENT)]
+    lines += [
+        "A pod of the client's namespace is read with `get pods`. Needed are the Services of that namespace too.",
+        "",
+    ]
     return text([*lines, HOW_TO])
 
 
@@ -73,7 +78,7 @@ def read_manifest() -> str:
 
 def probe_manifest() -> str:
     """The ClusterRole that runs the pod."""
-    return _manifest("svcprobe-probe", PROBE)
+    return _manifest("svcprobe-probe", (*PROBE, *CLIENT))
 
 
 def _manifest(name: str, permissions: Iterable[Permission]) -> str:
