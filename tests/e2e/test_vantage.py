@@ -120,9 +120,8 @@ def test_a_policy_that_only_the_plain_probe_meets(shop: Namespace, asked: dict[s
 @pytest.fixture(scope="module")
 def record(shop: Namespace) -> Recording:
     """Every state of all that might, while a pod stands in for each kind of client."""
-    with recording(shop, *RECORDED) as record:
-        for client in CLIENTS:
-            answer = svcprobe(shop.lab, "open", "-n", shop.name, "--from", client)
+    with recording(shop, *RECORDED) as record, ThreadPoolExecutor() as pool:
+        for answer in pool.map(lambda client: svcprobe(shop.lab, "open", "-n", shop.name, "--from", client), CLIENTS):
             assert (answer.code, answer.report.codes) == (0, [])
     return record
 
