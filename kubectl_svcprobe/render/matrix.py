@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubectl_svcprobe.render.paths import result_of, symbol_of
-from kubectl_svcprobe.render.terminal import Paper, cut
+from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import NodeProbe, PathFacts, Report
 from kubectl_svcprobe.words import count, listed
 
@@ -17,6 +17,9 @@ BY_NODE = ("Endpoint", "NodePort")
 
 #: A row's name is no wider.
 ROW_WIDTH = 28
+
+#: A cell's width: as it likes, else no more than this; where that is too wide still, there is no table.
+CELL_WIDTHS = (100, 20)
 
 #: So many nodes are named in a row.
 MOST_NAMES = 3
@@ -93,18 +96,27 @@ def matrix(paths: Sequence[PathFacts], report: Report, paper: Paper) -> Iterator
 
 
 def _table(rows: Sequence[tuple[list[str], dict[str, str]]], paper: Paper) -> Iterator[str]:
+    for width in CELL_WIDTHS:
+        table = _lines(rows, width)
+        if max(map(len, table)) <= paper.width:
+            for number, line in enumerate(table):
+                symbol = _worst(rows[number - 1][1]) if number else ""
+                yield paper.paint(line, symbol) if symbol in ("✖", "!") else line
+            return
+    yield from _stacked(rows, paper)
+
+
+def _lines(rows: Sequence[tuple[list[str], dict[str, str]]], width: int) -> list[str]:
     from tabulate import tabulate
 
     kinds = list(dict.fromkeys(kind for _, cells in rows for kind in cells))
-    lines = [[cut(names_of(names), ROW_WIDTH), *(cells.get(kind, "") for kind in kinds)] for names, cells in rows]
+    lines = [
+        [cut(names_of(names), ROW_WIDTH), *(ended(cells.get(kind, ""), width) for kind in kinds)]
+        for names, cells in rows
+    ]
     headers = ["ASKED FROM", *(_header(kind).upper() for kind in kinds)]
-    table = tabulate(lines, headers, tablefmt="plain", disable_numparse=True).splitlines()
-    if max(map(len, table)) > paper.width:
-        yield from _stacked(rows, paper)
-        return
-    for number, line in enumerate(table):
-        symbol = _worst(rows[number - 1][1]) if number else ""
-        yield paper.paint(line.rstrip(), symbol) if symbol in ("✖", "!") else line.rstrip()
+    table = tabulate(lines, headers, tablefmt="plain", disable_numparse=True)
+    return [line.rstrip() for line in table.splitlines()]
 
 
 def _stacked(rows: Sequence[tuple[list[str], dict[str, str]]], paper: Paper) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from kubectl_svcprobe.evidence import Evidence
@@ -51,6 +51,13 @@ def answers_another_node(ev: Evidence, result: PathResult) -> bool:
     return any(
         r.outcome.is_good and r.probe.path == path for node in ev.asked_nodes for r in ev.of_node(node, path.kind)
     )
+
+
+def could_not_ask(ev: Evidence, nodes: Collection[str]) -> Iterator[str]:
+    """Which of these nodes took no probe pod of `--all-nodes`, and why: it may be for the same reason that their pods fail."""
+    for node in ev.probe.each_node if ev.probe else ():
+        if node.problem and node.node in nodes:
+            yield f"no probe pod could ask from {node.node}: {node.problem}"
 
 
 @dataclass(frozen=True, order=True)

@@ -14,7 +14,7 @@ from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules import apples
-from kubectl_svcprobe.rules.each_node import answers_another_node
+from kubectl_svcprobe.rules.each_node import answers_another_node, could_not_ask
 from kubectl_svcprobe.rules.foretold import unread_policies
 from kubectl_svcprobe.rules.observed import VERBS
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, VIRTUAL_IPS, Match, rule
@@ -74,7 +74,7 @@ def endpoint_fails(ev: Evidence) -> Iterator[Match]:
                 if len(results) - len(failed) == 1
                 else f"the other {len(results) - len(failed)} answer."
             ),
-            evidence=tuple(apples.evidence(group)),
+            evidence=(*apples.evidence(group), *could_not_ask(ev, {r.probe.path.node for r in failed})),
             fix=tuple(apples.fixes(group)),
         )
 
