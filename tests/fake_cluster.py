@@ -53,6 +53,7 @@ class FakeCluster:
         self._version = 0
         self._oldest = 0
         self._refusals: dict[tuple[str, str], Exception] = {}
+        self._only_in: dict[str, str] = {}
         self._warnings: list[str] = []
         self.add(*items)
 
@@ -78,6 +79,10 @@ class FakeCluster:
         """Take permissions away: get, list, watch, create, delete (all of them if none is named)."""
         for verb in verbs or ("get", "list", "watch", "create", "delete"):
             self._refusals[_rbac(resource, subresource), verb] = PermissionError(verb)
+
+    def forbid_elsewhere(self, resource: Resource, namespace: str) -> None:
+        """Take away the right to read a kind but in this namespace, as a RoleBinding leaves it."""
+        self._only_in[_rbac(resource)] = namespace
 
     def fail(self, resource: Resource, verb: str, error: Exception) -> None:
         """Let every such request end in `error`."""
@@ -222,7 +227,8 @@ class FakeCluster:
         word = _rbac(resource, subresource)
         self.requests.append(Request(verb, word, namespace, name))
         refusal = self._refusals.get((word, verb))
-        if isinstance(refusal, PermissionError):
+        is_elsewhere = namespace != self._only_in.get(word, namespace)
+        if isinstance(refusal, PermissionError) or is_elsewhere:
             raise api_error(403, "Forbidden", _forbidden(verb, word, resource, namespace, name))
         if refusal:
             raise refusal

@@ -25,13 +25,25 @@ class Permission:
 
 
 READ = (
-    Permission(r.SERVICES, ("get", "list"), "the Service itself; nearest names", "nothing can be said"),
+    Permission(
+        r.SERVICES,
+        ("get", "list"),
+        "the Service itself; nearest names; in all namespaces, whose an address or a host is",
+        "nothing can be said; whose an address is, is looked up in one namespace and said to be so",
+    ),
     Permission(r.ENDPOINT_SLICES, ("list",), "the addresses behind it", "rules about endpoints are skipped"),
     Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
     Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
     Permission(r.NETWORK_POLICIES, ("list",), "whether policies admit the probe", "policies are not named"),
     Permission(r.INGRESSES, ("list",), "Ingresses that lead to a port it does not have", "that is not found"),
     Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "that is not found"),
+    Permission(
+        r.GRPC_ROUTES, ("list",), "the Service behind `grpcroute/NAME`, or a host of one", "that is not looked up"
+    ),
+    Permission(
+        r.OPENSHIFT_ROUTES, ("list",), "the Service behind `route/NAME`, or a host of one", "that is not looked up"
+    ),
+    Permission(r.SERVICE_CIDRS, ("list",), "whether an address that nobody has was a cluster IP", "that is not said"),
     Permission(
         r.NODES, ("list",), "addresses for node ports, and which nodes are ready", "node ports of its pods' nodes only"
     ),
@@ -48,10 +60,28 @@ READ = (
         "whether the namespace exists, if the Service does not; the labels that policies select by",
         "that is not said; such a policy is only a possible cause",
     ),
-    Permission(r.DEPLOYMENTS, ("list",), "the nearest miss of a selector", "workloads are not named"),
-    Permission(r.STATEFUL_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
-    Permission(r.DAEMON_SETS, ("list",), "the nearest miss of a selector", "workloads are not named"),
-    Permission(r.REPLICA_SETS, ("list",), "which revision of a failing Deployment came before", "no way back is named"),
+    Permission(
+        r.DEPLOYMENTS,
+        ("list",),
+        "the nearest miss of a selector; `deploy/NAME`",
+        "workloads are not named, nor looked up",
+    ),
+    Permission(
+        r.STATEFUL_SETS,
+        ("list",),
+        "the nearest miss of a selector; `sts/NAME`",
+        "workloads are not named, nor looked up",
+    ),
+    Permission(
+        r.DAEMON_SETS, ("list",), "the nearest miss of a selector; `ds/NAME`", "workloads are not named, nor looked up"
+    ),
+    Permission(
+        r.REPLICA_SETS,
+        ("list",),
+        "which revision of a failing Deployment came before; `rs/NAME`",
+        "no way back is named, nor is it looked up",
+    ),
+    Permission(r.JOBS, ("list",), "the Services that select the pods of `job/NAME`", "that is not looked up"),
     Permission(r.AUTOSCALERS, ("list",), "who scaled a workload to zero", "an autoscaler is not named"),
     Permission(
         r.PEER_AUTHENTICATIONS, ("list",), "whether Istio wants mutual TLS, where pods run it", "that is only possible"

@@ -14,7 +14,7 @@ from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.policy import selects
 from kubectl_svcprobe.facts.reader import Reader, unread
 from kubectl_svcprobe.facts.workload import Pod
-from kubectl_svcprobe.words import distance, labels, listed
+from kubectl_svcprobe.words import labels, listed, nearest
 
 T = TypeVar("T")
 
@@ -77,10 +77,23 @@ class Search:
         found = [Service.from_json(obj) for obj in self.reader.cluster.list(r.SERVICES, self.namespace)]
         return tuple(sorted(found, key=lambda s: s.name))
 
+    def service(self, namespace: str, name: str) -> Service | None:
+        """One Service by name; None where it does not exist, or may not be asked for, which is noted."""
+        try:
+            return self.reader.service(namespace, name).result()
+        except Forbidden as error:
+            self.reader.unread.append(unread(r.SERVICES, namespace, error))
+            return None
+
     @property
     def saw_all_services(self) -> bool:
         """Whether no Service can have been missed."""
         return not self.reader.refused(r.SERVICES.kind) and r.SERVICES.plural not in self.narrowed
+
+    def saw_services_of(self, namespace: str) -> bool:
+        """Whether no Service of one namespace can have been missed."""
+        is_own = namespace == self.namespace and not self.reader.refused(r.SERVICES.kind)
+        return is_own or self.saw_all_services
 
     def unlooked(self) -> str:
         """What could not be read, as the end of a sentence: `; could not look: services of other namespaces (forbidden)`."""
@@ -97,17 +110,17 @@ def selecting(services: Iterable[Service], pods_labels: Iterable[dict[str, str]]
 
 
 def nearest_selector(services: Iterable[Service], own: dict[str, str]) -> str:
-    """The Service whose selector comes nearest to these labels, as the end of a sentence; nothing where none comes near."""
-
-    def missed(service: Service) -> tuple[int, int]:
+    """The Service whose selector nearly selects these labels, as the end of a sentence; nothing where none comes near."""
+    scored: list[tuple[int, str, Service]] = []
+    for service in services:
         wrong = {key: value for key, value in service.selector.items() if own.get(key) != value}
-        return len(wrong), sum(distance(value, own.get(key, "")) for key, value in wrong.items())
-
-    near = [s for s in services if s.selector and set(s.selector) & set(own)]
-    if not near:
+        is_near = len(wrong) < len(service.selector) or all(nearest(own.get(key, ""), [v]) for key, v in wrong.items())
+        if service.selector and is_near:
+            scored.append((len(wrong), service.name, service))
+    if not scored:
         return ""
-    best = min(near, key=lambda s: (missed(s), s.name))
-    return f"; the nearest is service/{best.name}, which selects {labels(best.selector)}"
+    _, name, best = min(scored, key=lambda score: score[:2])
+    return f"; the nearest is service/{name}, which selects {labels(best.selector)}"
 
 
 def ports_to(service: Service, number: int, pods: Iterable[Pod]) -> list[str]:

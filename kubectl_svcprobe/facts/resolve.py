@@ -71,12 +71,13 @@ class Resolver:
             return (found,)
         if several := resolve_host.by_its_names(search, target, named.host):
             return several
-        for ip in self.lookup(named.host):
+        is_service = len(named.labels) == 2 and search.reader.namespace_exists(named.labels[1]).result()
+        for ip in () if is_service else self.lookup(named.host):
             try:
                 return resolve_address.resolve(search, target, ip, f"{named.host} is {ip} to this machine's DNS: ")
             except NoService:
                 continue
-        if len(named.labels) == 2 and search.reader.namespace_exists(named.labels[1]).result():
+        if is_service:
             self._agree(target, named.labels[1])
             return (Found(named.labels[1], named.labels[0], target.port),)
         raise NoService(resolve_host.nothing_is_called(search, named))

@@ -11,7 +11,7 @@ from kubectl_svcprobe.errors import NoService, UsageError
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
 from kubectl_svcprobe.facts.found import Found, Search, nearest_selector, ports_of, ports_to, selecting
 from kubectl_svcprobe.facts.json_fields import mapping, texts
-from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.model import Meta, Service
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.workload import Pod
 from kubectl_svcprobe.target import Target
@@ -32,10 +32,13 @@ def resolve(search: Search, target: Target, ip: str, front: str = "") -> tuple[F
     fitting = [pair for pair in owners if not port or any(p.port == port for p in pair[0].ports)]
     if fitting:
         return tuple(_found(s, target.port, f"{front}{target.word} is {what} of", "") for s, what in fitting)
-    node = next((n for n in nodes_read.result() if any(same(a.address, ip) for a in n.addresses)), None)
     # Those that have ended gave their address back, and still bear it.
     pods = tuple(pod for pod in pods_read.result() if not pod.is_finished)
+    node = _node(ip, nodes_read.result(), pods)
     if node and (found := _at_node(search, target, front, node, port, pods)):
+        return found
+    may_be_node = search.reader.refused(r.NODES.kind) and not pods
+    if may_be_node and (found := _by_node_port(search, target, front, port, PERHAPS)):
         return found
     if owners:
         raise UsageError(f"error: {_no_such_port(ip, port, owners)}")
@@ -80,12 +83,7 @@ def _at_node(
 ) -> tuple[Found, ...]:
     """By a node port, by a health check's, or by a port of a pod that shares the node's network."""
     on = f", on {node.meta.name}"
-    found = [
-        _found(service, str(p.port), f"{front}{target.word} is a node port of", on)
-        for service in search.everywhere
-        for p in service.ports
-        if port and p.node_port == port
-    ]
+    found = _by_node_port(search, target, front, port, on)
     checks = [
         _found(s, "", f"{front}{target.word} is the health check node port of", on)
         for s in search.everywhere
@@ -95,6 +93,25 @@ def _at_node(
     if found or checks or not hosted:
         return tuple(dict.fromkeys((*found, *checks)))
     return _of_pods(search, target, front, tuple(hosted), port)
+
+
+#: The end of the line where nobody may say whether an address is a node's.
+PERHAPS = ", if that is a node's address: nodes may not be read"
+
+
+def _by_node_port(search: Search, target: Target, front: str, port: int, end: str) -> tuple[Found, ...]:
+    return tuple(
+        _found(service, str(p.port), f"{front}{target.word} is a node port of", end)
+        for service in search.everywhere
+        for p in service.ports
+        if port and p.node_port == port
+    )
+
+
+def _node(ip: str, nodes: Iterable[Node], pods: Iterable[Pod]) -> Node | None:
+    """The node that has the address; where nodes may not be read, a pod on the node's own network names it."""
+    named = [Node(Meta("", pod.node)) for pod in pods if pod.is_host_network and pod.node]
+    return next((n for n in nodes if any(same(a.address, ip) for a in n.addresses)), named[0] if named else None)
 
 
 def _nothing_at_node(search: Search, node: Node, ip: str, port: int) -> str:
@@ -128,7 +145,7 @@ def _of_pods(search: Search, target: Target, front: str, pods: tuple[Pod, ...], 
         return tuple(first.values())
     pod = pods[0]
     who = f"{front}{target.word} is pod {pod.meta.name} in {pod.meta.namespace}"
-    if not search.saw_all_services:
+    if not search.saw_services_of(pod.meta.namespace):
         raise NoService(f"error: {who}; which Services select it cannot be told{search.unlooked()}")
     near = nearest_selector((s for s in services if s.namespace == pod.meta.namespace), dict(pod.meta.labels))
     raise NoService(f"error: {who}, which no Service selects{near}")

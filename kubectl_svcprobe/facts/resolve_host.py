@@ -24,12 +24,12 @@ def by_dns_rules(search: Search, target: Target, named: HostName) -> Found | Non
     https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/ has the full names.
     """
     first, second, *rest = named.labels
-    if not rest and search.reader.service(second, first).result():
+    if not rest and search.service(second, first):
         return Found(second, first, target.port)
     namespace = rest[0] if rest else search.namespace
     if len(rest) > 1:
         return None
-    service = search.reader.service(namespace, second).result()
+    service = search.service(namespace, second)
     if service is None:
         return None
     what = f"the pod {dashed_ip(first)}" if dashed_ip(first) else f"the pod {first}"

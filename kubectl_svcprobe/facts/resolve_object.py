@@ -36,6 +36,8 @@ def _read(search: Search, named: ObjectName) -> dict[str, Any]:
         raise NoService(f"error: {named}: this cluster does not have {resource.plural} ({resource.group})") from None
     if found:
         return found[0]
+    if not search.reader.namespace_exists(search.namespace).result():
+        raise NoService(f"error: there is no namespace {search.namespace}, so no {named} in it")
     others = [Meta.from_json(obj).name for obj in cluster.list(resource, search.namespace)]
     near = nearest(named.name, others)
     hint = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ObjectRef
+from kubectl_svcprobe.facts.policy import selects
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import listed, nearest
@@ -20,8 +21,9 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** Clients cannot resolve the name, so whatever runs behind it does not matter. Deleting a Service
     leaves its pods alone: they run on, and nothing leads to them.
 
-    **What else is said.** Services with nearly the same name, the same name in other namespaces, and workloads that are
-    called so or labelled so. The last is a guess: a Service and the pods behind it need not share a name.
+    **What else is said.** Where a pod or a workload is called so, the Services that select it. Else Services with nearly
+    the same name, the same name in other namespaces, and workloads that are called so or labelled so. The last is a
+    guess: a Service and the pods behind it need not share a name.
 
     **Known exceptions.** A name that an Ingress controller or a mesh resolves on its own needs no Service.
 
@@ -42,6 +44,9 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
     near = nearest(name, [s.meta.name for s in snapshot.other_services or ()])
     elsewhere = sorted(s.meta.namespace for s in snapshot.elsewhere or () if s.meta.namespace != namespace)
     orphans = _namesakes(ev)
+    if others := _selected_namesakes(ev):
+        yield _no_service_but(ev, *others[0])
+        return
     guesses = [f"did you mean {listed(near)}?"] if near else []
     if elsewhere:
         guesses.append(
@@ -53,6 +58,32 @@ def service_does_not_exist(ev: Evidence) -> Iterator[Match]:
         message=f"The API server knows no Service {name} in namespace {namespace}.",
         evidence=tuple(_what_there_is(near, elsewhere, orphans)),
         fix=tuple(_fixes(ev, near, elsewhere, orphans)),
+    )
+
+
+def _selected_namesakes(ev: Evidence) -> list[tuple[ObjectRef, list[str]]]:
+    """A pod or workload of that very name, with the Services that select it."""
+    name, services = ev.snapshot.name, ev.snapshot.other_services or ()
+    pods = [(pod.ref, pod.meta.labels) for pod in ev.snapshot.namespace_pods or () if pod.meta.name == name]
+    workloads = [(w.ref, w.pod_labels) for w in ev.snapshot.workloads or () if w.ref.name == name]
+    found = [
+        (ref, sorted(s.name for s in services if s.selector and selects(dict(s.selector), own)))
+        for ref, own in (*workloads, *pods)
+    ]
+    return [(ref, names) for ref, names in found if names]
+
+
+def _no_service_but(ev: Evidence, ref: ObjectRef, services: list[str]) -> Match:
+    """What is said where the user gave the name of what is behind a Service."""
+    name, namespace = ev.snapshot.name, ev.snapshot.namespace
+    whose = "it" if ref.kind == "Pod" else "its pods"
+    selecting = f"{listed(services)} {'selects' if len(services) == 1 else 'select'} {whose}"
+    return Match(
+        subject=ObjectRef("Service", namespace, name),
+        headline=f"{name} is a {ref.kind} in {namespace}, and no Service; {selecting}.",
+        message=f"The API server knows no Service {name} in namespace {namespace}.",
+        evidence=(f"there is {ref}; {selecting}",),
+        fix=(ev.kubectl.svcprobe(namespace, str(ref) if len(services) > 1 else services[0]),),
     )
 
 
