@@ -35,8 +35,14 @@ READ = (
     Permission(r.PODS, ("list",), "what the selector matches, and why it is not ready", "rules about pods are skipped"),
     Permission(r.EVENTS, ("list",), "load balancers and failing pods, in their own words", "reasons are less exact"),
     Permission(r.NETWORK_POLICIES, ("list",), "whether policies admit the probe", "policies are not named"),
-    Permission(r.INGRESSES, ("list",), "Ingresses that lead to a port it does not have", "that is not found"),
-    Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "that is not found"),
+    Permission(r.INGRESSES, ("list",), "Ingresses that lead to it, to try them and find wrong ports", "none is tried"),
+    Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "none is tried"),
+    Permission(r.GRPC_ROUTES, ("list",), "the same of GRPCRoutes, where they are served", "none is tried"),
+    Permission(r.OPENSHIFT_ROUTES, ("list",), "the same of OpenShift's routes", "none is tried"),
+    Permission(r.GATEWAYS, ("list",), "where the Gateways of such routes are asked", "no HTTPRoute is tried"),
+    Permission(
+        r.INGRESS_CLASSES, ("list",), "whether the class of an Ingress without an address exists", "that is not said"
+    ),
     Permission(
         r.GRPC_ROUTES, ("list",), "the Service behind `grpcroute/NAME`, or a host of one", "that is not looked up"
     ),

@@ -7,6 +7,7 @@ exception, except for the one object without which there is nothing to say: the 
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 from kubectl_svcprobe.access import resources as r
@@ -15,6 +16,7 @@ from kubectl_svcprobe.facts.around import look_around
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.closer import look_closer
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
+from kubectl_svcprobe.facts.gateway import look_at_edge
 from kubectl_svcprobe.facts.mesh import look_at_mesh
 from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Event, Node
@@ -47,8 +49,7 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str, client: 
         policies = [reader.read_all(r.NETWORK_POLICIES, space, NetworkPolicy.from_json) for space in spaces]
         nodes = reader.read_all(r.NODES, None, Node.from_json)
         ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
-        # Most clusters do not serve them, which one without the permission cannot even tell.
-        http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
+        other_routes = routes(reader, namespace)
         kubernetes = reader.kubernetes()
         groups = reader.api_groups()
         snapshot = Snapshot(namespace, name, taken, service=service.result())
@@ -63,15 +64,24 @@ def collect(cluster: ClusterApi, namespace: str, name: str, taken: str, client: 
             events=events.result(),
             policies=tuple(policy for found in policies for policy in found.result()),
             nodes=nodes.result(),
-            routes=(*ingresses.result(), *(http_routes.result() or ())),
+            routes=(*ingresses.result(), *(route for found in other_routes for route in found.result() or ())),
             client=client or Client(namespace),
             kubernetes=kubernetes.result(),
             api_groups=groups.result(),
             pods=pods,
         )
         snapshot = look_around(reader, look_closer(reader, snapshot))
-        snapshot = look_at_mesh(reader, snapshot)
+        snapshot = look_at_edge(reader, look_at_mesh(reader, snapshot))
         return replace(snapshot, unread=reader.account())
+
+
+def routes(reader: Reader, namespace: str) -> list[Future[tuple[Route, ...] | None]]:
+    """Start reading the routes that few clusters serve, which one without the permission cannot even tell."""
+    return [
+        reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route),
+        reader.read_optional(r.GRPC_ROUTES, namespace, Route.from_grpc_route),
+        reader.read_optional(r.OPENSHIFT_ROUTES, namespace, Route.from_openshift_route),
+    ]
 
 
 def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[Snapshot]:
@@ -91,7 +101,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
         groups = reader.api_groups()
         nodes = reader.read_all(r.NODES, None, Node.from_json)
         ingresses = reader.read_all(r.INGRESSES, namespace, Route.from_ingress)
-        http_routes = reader.read_optional(r.HTTP_ROUTES, namespace, Route.from_http_route)
+        other_routes = routes(reader, namespace)
         workloads = reader.workloads(namespace)
         services = [Service.from_json(obj) for obj in cluster.list(r.SERVICES, namespace)]
         everything = Snapshot(
@@ -102,7 +112,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             nodes=nodes.result(),
             policies=policies.result(),
             api_groups=groups.result(),
-            routes=(*ingresses.result(), *(http_routes.result() or ())),
+            routes=(*ingresses.result(), *(route for found in other_routes for route in found.result() or ())),
             events=events.result(),
             namespace_pods=pods.result(),
             workloads=tuple(w for found in workloads for w in found.result()),

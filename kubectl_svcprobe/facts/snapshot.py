@@ -14,6 +14,7 @@ from kubectl_svcprobe.facts.around import Around
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.dataplane import Dataplane
 from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointSlice
+from kubectl_svcprobe.facts.gateway import Edge
 from kubectl_svcprobe.facts.mesh import IstioPolicies
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.node import Event, Node, NodeAddress
@@ -67,6 +68,7 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
     routes: tuple[Route, ...] = ()
+    edge: Edge = field(default_factory=Edge)
     kubernetes: Service | None = None
     namespace_pods: tuple[Pod, ...] | None = None
     pods_elsewhere: tuple[Pod, ...] | None = None

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from kubectl_svcprobe.facts.locality import local
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.expectation import Expectation, expectation
-from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.exposure import AT_THE_EDGE, PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 
 #: What the report says of node ports where no node at all can be reached.
 BEYOND_REACH = "not reachable from here"
+
+#: What the report says of an address outside the cluster that a pod does not reach; many clusters are built like that.
+OUT_OF_REACH = "not reachable from there"
 
 #: What the report says of a pod's failure at a node port under `externalTrafficPolicy: Local`.
 NO_PROOF = "no proof: policy Local"
@@ -35,7 +38,19 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
         return "source ranges"
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
         return BEYOND_REACH
+    if path.kind in AT_THE_EDGE and is_out_of_reach(result):
+        return BEYOND_REACH if result.probe.vantage is Vantage.HERE else OUT_OF_REACH
     return ""
+
+
+def is_out_of_reach(result: PathResult) -> bool:
+    """Whether whoever asked at the edge of the cluster met nobody there, which says nothing about what is behind it.
+
+    Proxies of a private network, or ones that know their clients by a firewall, are silent to others. At an address of the
+    loopback (as `kind` and `minikube tunnel` write it) only one machine meets the proxy.
+    """
+    is_loopback = result.probe.path.host.startswith("127.") or result.probe.path.host in ("localhost", "::1")
+    return result.outcome in (*LOST, Outcome.DNS_FAILED) or (is_loopback and result.outcome is Outcome.REFUSED)
 
 
 #: What the report says of an outside address that a pod reached.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_svcprobe.facts.model import ServicePort
+from kubectl_svcprobe.probe.request import Request
 
 
 class PathKind(str, Enum):
@@ -20,6 +21,9 @@ class PathKind(str, Enum):
     HEALTH_CHECK = "HealthCheck"
     LOAD_BALANCER = "LoadBalancer"
     EXTERNAL_IP = "ExternalIP"
+    INGRESS = "Ingress"
+    GATEWAY = "Gateway"
+    ROUTE = "Route"
     CONTROL = "Control"
     PROXY_HEALTH = "ProxyHealth"
 
@@ -47,7 +51,8 @@ class ExposurePath:
 
     `is_offered` is false for an endpoint that gets no traffic (not ready): tried for what it tells, not for what it owes.
     `family` is IPv4 or IPv6 where a name is asked for by one of them, `authority` the name that a client there calls its
-    server, where that is not the host, and `only_from` the one place from which this path makes sense.
+    server, where that is not the host, `only_from` the one place from which this path makes sense, and `request` what a
+    proxy's rule is for, if a proxy leads there; `leads_below`: also what is below the path of that.
     """
 
     kind: PathKind
@@ -61,19 +66,29 @@ class ExposurePath:
     family: str = ""
     authority: str = ""
     only_from: Vantage | None = None
+    request: Request | None = None
+    leads_below: bool = False
 
     @property
     def target(self) -> str:
-        """`host:port`, an IPv6 host in brackets."""
+        """`host:port`, an IPv6 host in brackets; with what it is called there in front, where a proxy knows many names."""
+        called = f"{self.authority} at " if self.authority and self.kind in AT_THE_EDGE else ""
+        return called + self._address
+
+    @property
+    def _address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def vantages(self) -> tuple[Vantage, ...]:
         """Where this path can be tried from: what is outside the cluster's own network, from here too."""
         if self.only_from:
             return (self.only_from,)
-        outside = (PathKind.NODE_PORT, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
+        outside = (PathKind.NODE_PORT, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP, *AT_THE_EDGE)
         return (Vantage.POD, Vantage.HERE) if self.kind in outside else (Vantage.POD,)
 
+
+#: The ways in that a proxy at the edge of the cluster offers, which speaks for several Services.
+AT_THE_EDGE = (PathKind.INGRESS, PathKind.GATEWAY, PathKind.ROUTE)
 
 #: What nearly every cluster is called; the probe pod's own resolv.conf decides whether it is (`observe.cluster_domain`).
 DEFAULT_DOMAIN = "cluster.local"

@@ -6,10 +6,14 @@ import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from math import ceil
+from typing import TYPE_CHECKING
 
 from kubectl_svcprobe.probe.observe import Observation, Outcome, printable
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
+
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
 
 WORKERS = 24
 
@@ -84,12 +88,13 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
     headers = {
         "User-Agent": "kubectl-svcprobe",
         "Connection": "close",
-        **({"Host": request.host} if request.host else {}),
+        **({"Host": _host(probe)} if probe.path.authority or request.host else {}),
     }
     url = request.url(probe.path.host, probe.path.port)
     with requests.Session() as session:
         # Neither proxies nor .netrc of the environment: the question is what this machine itself can reach.
         session.trust_env = False
+        session.mount("https://", adapter(probe.path.authority))
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
             with session.get(
@@ -106,6 +111,23 @@ def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
             outcome, detail = classify(error)
             return outcome, 0, detail, ""
     return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), status, "", server
+
+
+def _host(probe: Probe) -> str:
+    """The Host header, as clients write it: the port only where it is not the scheme's own."""
+    path, request = probe.path, probe.request
+    is_usual = path.port == (443 if request.scheme == "https" else 80)
+    return request.host if not path.authority else path.authority if is_usual else f"{path.authority}:{path.port}"
+
+
+def adapter(server_name: str) -> HTTPAdapter:
+    """Speaks TLS to an address by another name (empty: by the URL's host), which servers choose a certificate and a site by."""
+    from requests.adapters import HTTPAdapter
+
+    found = HTTPAdapter()
+    if server_name:
+        found.init_poolmanager(1, 1, server_hostname=server_name, assert_hostname=False)
+    return found
 
 
 #: The innermost cause decides; the order is from the particular to the general.

@@ -10,6 +10,7 @@ from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
 from kubectl_svcprobe.probe.request import Request, choose
+from kubectl_svcprobe.probe.route_paths import said_at, untried_routes
 
 MAX_ENDPOINTS = 50
 MAX_NODES = 8
@@ -92,12 +93,13 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
     if any(probe.vantage is Vantage.POD for probe in probes):
         probes.extend(_controls(len(probes), snapshot))
     unprobed.extend(_pathless(service))
+    unprobed.extend(Unprobed(u.kind, u.target, u.reason) for u in untried_routes(snapshot))
     return ProbePlan(tuple(probes), tuple(unprobed), settle=_policies_matter(snapshot))
 
 
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
     assert path.service_port is not None
-    request = choose(snapshot, path.service_port, wishes.path)
+    request = said_at(path, choose(snapshot, path.service_port, wishes.path))
     return Probe(number, path, vantage, request, 1 if path.kind is PathKind.ENDPOINT else VIRTUAL_ATTEMPTS)
 
 

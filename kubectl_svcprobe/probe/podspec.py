@@ -216,7 +216,7 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     if request.is_http:
         yield from ("--proto", "=http,https", "-A", "kubectl-svcprobe", "--max-filesize", "1048576")
         yield from ("-H", "Connection: close")
-        if request.host:
+        if request.host and not probe.path.authority:
             yield from ("-H", f"Host: {request.host}")
     if request.scheme == "https":
         yield "-k"
@@ -227,7 +227,16 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
         yield "--haproxy-protocol"
     if request.scheme == "h2c":
         yield "--http2-prior-knowledge"
-    yield from ("--url", request.url(probe.path.host, probe.path.port))
+    yield from _whereto(probe)
+
+
+def _whereto(probe: Probe) -> Iterator[str]:
+    """The URL; by a name that a proxy knows, at the proxy's address: then the Host header and TLS' server name are that name."""
+    path, request = probe.path, probe.request
+    if path.authority and request.is_http:
+        address = f"[{path.host}]" if ":" in path.host else path.host
+        yield from ("--connect-to", f"{path.authority}:{path.port}:{address}:{path.port}")
+    yield from ("--url", request.url(path.authority if request.is_http and path.authority else path.host, path.port))
 
 
 def _written(number: int, attempt: int) -> str:

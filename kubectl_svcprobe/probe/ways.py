@@ -8,6 +8,7 @@ from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import JoinedEndpoint, Snapshot
 from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, ExposurePath, PathKind
+from kubectl_svcprobe.probe.route_paths import route_paths
 
 
 def find_paths(snapshot: Snapshot) -> tuple[ExposurePath, ...]:
@@ -15,7 +16,8 @@ def find_paths(snapshot: Snapshot) -> tuple[ExposurePath, ...]:
     service = snapshot.service
     if service is None or service.is_external_name:
         return ()
-    return tuple(path for port in service.ports for path in _paths_of_port(snapshot, service, port))
+    of_ports = (path for port in service.ports for path in _paths_of_port(snapshot, service, port))
+    return (*of_ports, *route_paths(snapshot))
 
 
 def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> Iterator[ExposurePath]:

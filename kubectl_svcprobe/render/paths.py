@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kubectl_svcprobe.probe.expect import BEYOND_REACH, NO_PROOF, SHORT_CUT
+from kubectl_svcprobe.probe.expect import BEYOND_REACH, NO_PROOF, OUT_OF_REACH, SHORT_CUT
+from kubectl_svcprobe.probe.exposure import AT_THE_EDGE
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import PathFacts
 from kubectl_svcprobe.words import count, listed
@@ -21,6 +22,9 @@ BESIDE_HEADER = 2
 NARROW = 80
 
 GOOD = ("answered", "connected")
+
+#: Kinds of which each has a line of its own.
+EDGE = tuple(kind.value for kind in AT_THE_EDGE)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
     for path in paths:
         key = (
             path.kind,
+            path.target if path.kind in EDGE else "",
             path.vantage,
             path.from_node,
             path.port_name,
@@ -150,7 +155,7 @@ def result_of(path: PathFacts) -> str:
     if path.outcome in ("intermittent", "http-error") and path.detail:
         word = path.detail
     if path.expected:
-        word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF) else f"{word}, {path.expected}"
+        word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF, OUT_OF_REACH) else f"{word}, {path.expected}"
     elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
         word = path.detail
     elif path.outcome == "connected":

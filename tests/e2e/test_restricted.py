@@ -185,6 +185,10 @@ NEEDED_FOR = {
 #: What only adds a word to the finding about a Service that is down: its refusal takes nothing else away.
 OPTIONAL = {
     "httproutes",
+    "grpcroutes",
+    "routes",
+    "gateways",
+    "ingressclasses",
     "configmaps",
     "replicasets",
     "horizontalpodautoscalers",
