@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from types import FrameType
 from typing import NoReturn
 
 from . import cache, prerequisites, workstation
+from .families import FAMILIES
 from .lab import Lab
-from .layout import CURL_STAND_IN, LOAD_BALANCERS, PROXY_MODES, LabError, Layout, default_home
+from .layout import CURL_STAND_IN, DELAY, LOAD_BALANCERS, MASQUERADE, PROXY_MODES, LabError, Layout, default_home
 from .life import NotRunningError, stop
 from .progress import Progress
 
@@ -24,9 +26,20 @@ def full_path(text: str) -> Path:
     return Path(text).resolve()
 
 
+def milliseconds(text: str) -> int:
+    found = re.fullmatch(r"(\d+)(ms|s)", text)
+    delay = int(found[1]) * (1000 if found[2] == "s" else 1) if found else 0
+    if not 1 <= delay <= 60_000:
+        raise argparse.ArgumentTypeError(f"{text} is no delay from 1ms to 60s")
+    return delay
+
+
 def up(options: argparse.Namespace) -> int:
     begin = Lab.ensure if options.reuse else Lab.start
-    lab = begin(options.nodes, options.home, proxy_mode=options.proxy_mode, load_balancer=options.load_balancer)
+    lab = begin(
+        options.nodes, options.home, proxy_mode=options.proxy_mode, load_balancer=options.load_balancer,
+        family=options.family, masquerade=options.masquerade,
+    )  # fmt: skip
     print(lab.kubeconfig)
     return 0
 
@@ -48,6 +61,8 @@ def status(options: argparse.Namespace) -> int:
     print(f"kubeconfig     {lab.kubeconfig}")
     print(f"up             {found['uptime']} s, {found['memory'] / 2**30:.2f} GiB")
     print(f"proxy mode     {settings.proxy_mode}")
+    print(f"family         {settings.family}")
+    print(f"masquerade     {settings.masquerade}")
     print(f"load balancer  {found['load_balancer']}")
     print(f"broken         {', '.join(found['broken']) or 'nothing'}")
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False).stdout.split()[1]
@@ -82,7 +97,10 @@ def shell(options: argparse.Namespace) -> int:
 
 
 def break_(options: argparse.Namespace) -> int:
-    Lab(options.home).break_(options.what, options.node, options.other, flush=options.flush, wait=not options.no_wait)
+    if options.delay and options.what != "slow":
+        raise LabError("only a slow link has a delay")
+    how = {"flush": options.flush, "wait": not options.no_wait, "delay": options.delay or DELAY}
+    Lab(options.home).break_(options.what, options.node, options.other, **how)
     return 0
 
 
@@ -109,9 +127,10 @@ def add_faults(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     mending = commands.add_parser("mend", help="undo a break")
     mending.set_defaults(do=mend)
     for command in (breaking, mending):
-        command.add_argument("what", choices=("node", "kube-proxy", "path", "coredns", "pool"))
-        command.add_argument("node", nargs="?", help="for node, kube-proxy and path: which")
-        command.add_argument("other", nargs="?", help="for path: the other end")
+        command.add_argument("what", choices=("node", "kube-proxy", "path", "slow", "coredns", "pool"))
+        command.add_argument("node", nargs="?", help="for node, kube-proxy, path and slow: which")
+        command.add_argument("other", nargs="?", help="for path and slow: the other end")
+    breaking.add_argument("delay", nargs="?", type=milliseconds, help=f"for slow: each way, as 50ms or 2s; {DELAY}ms")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,6 +141,13 @@ def parser() -> argparse.ArgumentParser:
     adding.add_argument("--nodes", type=int, default=3, help="0 starts just the API server")
     adding.add_argument("--proxy-mode", choices=PROXY_MODES, default="iptables")
     adding.add_argument("--load-balancer", choices=LOAD_BALANCERS, default="on")
+    adding.add_argument("--family", choices=[*FAMILIES], default="ipv4", help="of nodes, pods and Services")
+    adding.add_argument(
+        "--masquerade",
+        choices=MASQUERADE,
+        default="off",
+        help="who gets the node's address: no pod; pods on their way out of their network; and on their way to Services",
+    )
     adding.add_argument("--reuse", action="store_true", help="be content with a lab that runs already")
     adding.set_defaults(do=up)
     for name, do, text in (

@@ -33,13 +33,17 @@ class Kubectl:
         return result.stdout
 
 
-def install_coredns(kubectl: Kubectl) -> None:
-    kubectl("apply", "-f", str(MANIFESTS / "coredns.yaml"))
+def install_coredns(kubectl: Kubectl, settings: Settings) -> None:
+    manifest = (MANIFESTS / "coredns.yaml").read_text()
+    outside = "\n            ".join(f"{family.outside} www.example.test" for family in settings.families)
+    kubectl("apply", "-f", "-", stdin=manifest.replace("OUTSIDE", outside).replace("DNS", settings.families[0].dns))
 
 
-def tell_proxy_mode(kubectl: Kubectl, mode: str) -> None:
+def tell_proxy_mode(kubectl: Kubectl, settings: Settings) -> None:
     """The ConfigMap that kubeadm writes, by which others learn the mode; the kube-proxies here have files of their own."""
-    lines = ["apiVersion: kubeproxy.config.k8s.io/v1alpha1", "kind: KubeProxyConfiguration", f"mode: {mode}", ""]
+    pods = ",".join(family.pods for family in settings.families)
+    lines = ["apiVersion: kubeproxy.config.k8s.io/v1alpha1", "kind: KubeProxyConfiguration"]
+    lines += [f"clusterCIDR: {pods}", f"mode: {settings.proxy_mode}", ""]
     metadata = {"name": "kube-proxy", "namespace": "kube-system", "labels": {"app": "kube-proxy"}}
     found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.conf": "\n".join(lines)}}
     kubectl("apply", "-f", "-", stdin=json.dumps(found))

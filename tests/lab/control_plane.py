@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .api import Api
 from .component import Component
-from .layout import API_ADDRESS, SERVICE_NET, Layout, Settings
+from .layout import Layout, Settings
 
 # Who asked for what, never a body: enough to count a client's requests.
 AUDIT_POLICY = {
@@ -32,15 +32,15 @@ def etcd_command(layout: Layout, programs: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def api_server_command(layout: Layout, programs: Path) -> list[str | Path]:
-    pki = layout.pki
+def api_server_command(layout: Layout, settings: Settings) -> list[str | Path]:
+    pki, families = layout.pki, settings.families
     policy = layout.home / "audit-policy.json"
     policy.write_text(json.dumps(AUDIT_POLICY))
     return [
-        programs / "kube-apiserver",
+        Path(settings.programs) / "kube-apiserver",
         "--etcd-servers=http://127.0.0.1:2379",
-        f"--advertise-address={API_ADDRESS}",
-        f"--service-cluster-ip-range={SERVICE_NET}",
+        f"--advertise-address={families[0].api}",
+        f"--service-cluster-ip-range={','.join(family.services for family in families)}",
         f"--client-ca-file={pki}/ca.crt",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
@@ -86,7 +86,7 @@ def controller_manager_command(layout: Layout, settings: Settings) -> list[str |
 def start_api_server(layout: Layout, settings: Settings, api: Api) -> list[Component]:
     programs = Path(settings.programs)
     etcd = Component("etcd", etcd_command(layout, programs), layout.logs)
-    server = Component("kube-apiserver", api_server_command(layout, programs), layout.logs)
+    server = Component("kube-apiserver", api_server_command(layout, settings), layout.logs)
     server.await_state(api.ready)
     return [etcd, server]
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import network
+from . import network, slow
 from .addons import Kubectl
 from .api import Api, Object, condition
-from .layout import LabError
+from .component import Component
+from .layout import DELAY, LabError, Layout
 from .load_balancer import LoadBalancer
+from .network import Families
 from .node import FILES, PROGRAMS, Node
 
 DNS_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns"
@@ -25,9 +27,19 @@ def serving(slices: list[Object]) -> bool:
 
 
 class Faults:
-    def __init__(self, nodes: dict[str, Node], kubectl: Kubectl, api: Api, balancer: LoadBalancer) -> None:
+    def __init__(
+        self,
+        nodes: dict[str, Node],
+        kubectl: Kubectl,
+        api: Api,
+        balancer: LoadBalancer,
+        layout: Layout,
+        families: Families,
+    ) -> None:
         self.nodes, self.kubectl, self.api, self.balancer = nodes, kubectl, api, balancer
+        self.layout, self.families = layout, families
         self.present: list[str] = []
+        self.slow: dict[tuple[str, str], Component] = {}
 
     def node(self, name: str | None) -> Node:
         if name not in self.nodes:
@@ -55,7 +67,7 @@ class Faults:
         node = self.node(name)
         if node.powered:
             raise LabError(f"{name} is on")
-        network.connect_node(node.name, [*self.nodes])
+        node.plug_in([*self.nodes])
         node.power_on()
         node.start_kubelet()
         node.start_kube_proxy()
@@ -84,13 +96,25 @@ class Faults:
     def break_path(self, name: str | None, other: str | None) -> None:
         """Their pods lose each other, the nodes do not: the cluster notices nothing."""
         here, there = self.ends(name, other)
-        network.cut_path(here, there)
-        network.cut_path(there, here)
+        network.cut_path(here, there, self.families)
+        network.cut_path(there, here, self.families)
 
     def mend_path(self, name: str | None, other: str | None) -> None:
         here, there = self.ends(name, other)
         network.mend_path(here, there)
         network.mend_path(there, here)
+
+    def break_slow(self, name: str | None, other: str | None, delay: int) -> None:
+        """What either sends to the other, pods and nodes alike, takes `delay` ms longer."""
+        here, there = self.ends(name, other)
+        for node, far in ((here, there), (there, here)):
+            self.slow[node, far] = slow.begin(node, far, delay, self.families, self.layout)
+
+    def mend_slow(self, name: str | None, other: str | None) -> None:
+        here, there = self.ends(name, other)
+        for ends in ((here, there), (there, here)):
+            if waiting := self.slow.pop(ends, None):
+                slow.end(*ends, waiting, self.families)
 
     # --- CoreDNS
 
@@ -111,6 +135,7 @@ class Faults:
         other: str | None = None,
         flush: bool = False,
         wait: bool = True,
+        delay: int = DELAY,
     ) -> None:
         """It counts as broken from the first step on, so that it can be mended if a later one fails."""
         fault = self.fault(what, node, other)
@@ -123,14 +148,16 @@ class Faults:
             self.break_kube_proxy(node, flush)
         elif what == "path":
             self.break_path(node, other)
+        elif what == "slow":
+            self.break_slow(node, other, delay)
         elif what == "coredns":
             self.break_coredns()
         else:
             self.balancer.switch("full")
 
     def fault(self, what: str, node: str | None, other: str | None) -> str:
-        if what == "path":
-            return " ".join(["path", *sorted(self.ends(node, other))])
+        if what in ("path", "slow"):
+            return " ".join([what, *sorted(self.ends(node, other))])
         if what in ("node", "kube-proxy") and not other:
             return f"{what} {self.node(node).name}"
         if what not in ("coredns", "pool") or node:
@@ -147,6 +174,8 @@ class Faults:
             self.mend_kube_proxy(node)
         elif what == "path":
             self.mend_path(node, other)
+        elif what == "slow":
+            self.mend_slow(node, other)
         elif what == "coredns":
             self.mend_coredns()
         else:

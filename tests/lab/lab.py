@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import cache, life, pki, prerequisites, workstation
-from .layout import LOAD_BALANCERS, PROXY_MODES, LabError, Layout, Settings, default_home
+from .families import FAMILIES
+from .layout import DELAY, LOAD_BALANCERS, MASQUERADE, PROXY_MODES, LabError, Layout, Settings, default_home
 from .life import AlreadyRunningError, NotRunningError
 from .progress import Progress
 
@@ -38,14 +39,21 @@ class Lab:
         proxy_mode: str = "iptables",
         load_balancer: str = "on",
         progress: Progress | None = None,
+        *,
+        family: str = "ipv4",
+        masquerade: str = "off",
     ) -> Lab:
         """A fresh lab; one that runs in that home already is an error."""
         if proxy_mode not in PROXY_MODES or load_balancer not in LOAD_BALANCERS or not 0 <= nodes <= 50:
             raise LabError(f"no lab has {nodes} nodes, proxy mode {proxy_mode} and load balancer {load_balancer}")
+        if family not in FAMILIES or masquerade not in MASQUERADE:
+            raise LabError(f"no lab has the family {family} and masquerades {masquerade}")
         progress = progress or Progress()
         prerequisites.ensure(progress)
         store, programs = cache.image_store(progress), cache.programs(progress)
-        settings = Settings(nodes, proxy_mode, load_balancer if nodes else "off", str(programs), str(store))
+        settings = Settings(
+            nodes, proxy_mode, load_balancer if nodes else "off", str(programs), str(store), family, masquerade
+        )
         layout = Layout((home or default_home()).resolve())
         with life.only_one(layout.home):
             with contextlib.suppress(NotRunningError), life.connect(layout):
@@ -146,23 +154,28 @@ class Lab:
         self.order("load-balancer", mode=mode)
 
     def break_(
-        self, what: str, node: str | None = None, other: str | None = None, *, flush: bool = False, wait: bool = True
+        self,
+        what: str,
+        node: str | None = None,
+        other: str | None = None,
+        *,
+        flush: bool = False,
+        wait: bool = True,
+        delay: int = DELAY,
     ) -> None:
-        """`what`: node, kube-proxy (both with a node's name), path (with two), coredns, pool.
+        """`what`: node, kube-proxy (both with a node's name), path and slow (with two), coredns, pool.
 
-        With `flush` kube-proxy's rules go too.
+        With `flush` kube-proxy's rules go too. `delay` is that of a slow link, in ms each way.
         """
-        self.order("break", what=what, node=node, other=other, flush=flush, wait=wait)
+        self.order("break", what=what, node=node, other=other, flush=flush, wait=wait, delay=delay)
 
     def mend(self, what: str, node: str | None = None, other: str | None = None) -> None:
         self.order("mend", what=what, node=node, other=other)
 
     @contextlib.contextmanager
-    def broken(
-        self, what: str, node: str | None = None, other: str | None = None, *, flush: bool = False, wait: bool = True
-    ) -> Iterator[None]:
+    def broken(self, what: str, node: str | None = None, other: str | None = None, **how: Any) -> Iterator[None]:
         """For the length of a test."""
-        self.break_(what, node, other, flush=flush, wait=wait)
+        self.break_(what, node, other, **how)
         try:
             yield
         finally:

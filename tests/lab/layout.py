@@ -9,17 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .families import FAMILIES, IPV4, IPV6, Family
+
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parents[1]
 
-NODE_NET = "172.30.0"  # /24: the link that the control plane, the nodes and the workstation share
-API_ADDRESS = f"{NODE_NET}.1"
-OUTSIDE_ADDRESS = f"{NODE_NET}.50"
-WORKSTATION_ADDRESS = f"{NODE_NET}.100"
-POOL = tuple(f"{NODE_NET}.{host}" for host in range(200, 220))  # what LoadBalancers are given
-POD_NET = "10.244"  # /16, a /24 of it for each node
-SERVICE_NET = "10.96.0.0/16"
-DNS_ADDRESS = "10.96.0.10"
+API_ADDRESS, OUTSIDE_ADDRESS, WORKSTATION_ADDRESS = IPV4.api, IPV4.outside, IPV4.workstation
+POOL = IPV4.pool
+DNS_ADDRESS = IPV4.dns
 UNREACHABLE = "192.0.2.1"  # never leaves any namespace of the lab
 
 AGNHOST_IMAGE = "lab.test/agnhost:1"
@@ -32,6 +29,8 @@ CURL_STAND_IN = "docker.io/curlimages/curl:8.17.0"  # the plugin's default image
 
 PROXY_MODES = ("iptables", "nftables")
 LOAD_BALANCERS = ("off", "on", "full", "class")
+DELAY = 200  # ms, of a slow link, unless told otherwise
+MASQUERADE = ("off", "outside", "services")
 LOAD_BALANCER_CLASS = "lab.test/load-balancer"
 
 COMMON_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,11 +53,7 @@ def default_home() -> Path:
 
 
 def node_address(node: str) -> str:
-    return f"{NODE_NET}.{10 + node_index(node)}"
-
-
-def node_index(node: str) -> int:
-    return int(node.removeprefix("node-"))
+    return IPV4.node(node)
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,18 @@ class Settings:
     load_balancer: str
     programs: str
     images: str
+    family: str = "ipv4"
+    masquerade: str = "off"
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Of nodes, pods and Services, the first one first."""
+        return FAMILIES[self.family]
+
+    @property
+    def link_families(self) -> tuple[Family, ...]:
+        """Of the link, by which the lab's own parts meet: always IPv4 too."""
+        return (IPV4, IPV6) if IPV6 in self.families else (IPV4,)
 
     @property
     def node_names(self) -> list[str]:

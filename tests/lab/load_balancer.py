@@ -9,12 +9,14 @@ class  only Services of one loadBalancerClass are served
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .addons import MANIFESTS, Kubectl, await_running
 from .api import Api, Object, condition
-from .layout import LOAD_BALANCER_CLASS, POOL, LabError
+from .families import Family
+from .layout import LOAD_BALANCER_CLASS, LabError
 
 NAMESPACE = "metallb-system"
 FILLERS = "lab-pool"  # the namespace of the Services that hold the addresses
@@ -33,13 +35,19 @@ def filler(number: int) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": f"filler-{number}", "namespace": FILLERS},
-        "spec": {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": [{"port": 80}]},
+        "spec": {
+            "type": "LoadBalancer",
+            "allocateLoadBalancerNodePorts": False,
+            "ipFamilyPolicy": "PreferDualStack",
+            "ports": [{"port": 80}],
+        },
     }
 
 
 class LoadBalancer:
-    def __init__(self, kubectl: Kubectl, api: Api, definitions: Path) -> None:
+    def __init__(self, kubectl: Kubectl, api: Api, definitions: Path, families: Sequence[Family]) -> None:
         self.kubectl, self.api, self.definitions = kubectl, api, definitions
+        self.pools = [family.pool for family in families]
         self.mode = "off"
 
     def switch(self, mode: str) -> None:
@@ -70,7 +78,7 @@ class LoadBalancer:
 
     def configuration(self) -> dict[str, Any]:
         version, metadata = "metallb.io/v1beta1", {"name": "lab", "namespace": NAMESPACE}
-        pool = {"addresses": [f"{POOL[0]}-{POOL[-1]}"]}
+        pool = {"addresses": [f"{addresses[0]}-{addresses[-1]}" for addresses in self.pools]}
         kinds: dict[str, dict[str, Any]] = {"IPAddressPool": pool, "L2Advertisement": {}}
         items = [
             {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec} for kind, spec in kinds.items()
@@ -87,9 +95,10 @@ class LoadBalancer:
         if self.mode in ("off", "class"):
             raise LabError("a pool can be filled only while the load balancer serves every Service: load-balancer on")
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": FILLERS}}
-        items = [namespace, *(filler(number) for number in range(len(POOL)))]
+        items = [namespace, *(filler(number) for number in range(len(self.pools[0])))]
         self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        self.api.until("/api/v1/services", lambda found: addresses(found) >= set(POOL), "every address given out")
+        every = {address for pool in self.pools for address in pool}
+        self.api.until("/api/v1/services", lambda found: addresses(found) >= every, "every address given out")
 
     def empty_pool(self) -> None:
         """What the fillers hold goes to whoever waits."""

@@ -10,17 +10,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Sequence
 
-from .layout import (
-    API_ADDRESS,
-    OUTSIDE_ADDRESS,
-    POD_NET,
-    SERVICE_NET,
-    WORKSTATION_ADDRESS,
-    LabError,
-    minimal_environment,
-    node_address,
-    node_index,
-)
+from .families import IPV6, Family
+from .layout import LabError, minimal_environment
+
+Families = Sequence[Family]
 
 WORKSTATION, OUTSIDE = "workstation", "outside"
 SYSCTLS = (
@@ -29,6 +22,12 @@ SYSCTLS = (
     "net.ipv4.conf.default.rp_filter=0",
     "net.ipv4.icmp_ratelimit=0",  # every refused connect hears of it
 )
+IPV6_SYSCTLS = (
+    "net.ipv6.conf.all.forwarding=1",
+    "net.ipv6.conf.default.accept_dad=0",  # addresses serve at once
+    "net.ipv6.icmp.ratelimit=0",
+)
+NOWHERE = {"ip": "unreachable default", "ip6": "unreachable ::/0"}
 
 
 def command(argv: Sequence[str], stdin: str | None = None) -> None:
@@ -42,33 +41,42 @@ def within(namespace: str, argv: Sequence[str]) -> list[str]:
     return ["nsenter", f"--net=/run/netns/{namespace}", *argv]
 
 
-def ip_batch(lines: Iterable[str], namespace: str | None = None) -> None:
-    argv = ["ip", "-batch", "-"]
-    command(within(namespace, argv) if namespace else argv, "\n".join(lines) + "\n")
+def ip_batch(
+    lines: Iterable[str], namespace: str | None = None, family: Family | None = None, force: bool = False
+) -> None:
+    """All of them, or up to the first that fails; with `force`, all that do not fail, and no error."""
+    argv = ["ip", *(["-6"] if family is IPV6 else []), *(["-force"] if force else []), "-batch", "-"]
+    argv = within(namespace, argv) if namespace else argv
+    try:
+        command(argv, "\n".join(lines) + "\n")
+    except LabError:
+        if not force:
+            raise
 
 
-def set_sysctls(namespace: str | None = None) -> None:
-    argv = ["sysctl", "-q", "-w", *SYSCTLS]
+def set_sysctls(families: Families, namespace: str | None = None) -> None:
+    argv = ["sysctl", "-q", "-w", *SYSCTLS, *(IPV6_SYSCTLS if IPV6 in families else ())]
     command(within(namespace, argv) if namespace else argv)
 
 
-def make_bridge() -> None:
-    set_sysctls()
+def make_bridge(families: Families) -> None:
+    set_sysctls(families)
     ip_batch(
         [
             "link set lo up",
             "link add br0 type bridge",
-            f"addr add {API_ADDRESS}/24 dev br0",
+            *(f"addr add {family.api}/{family.link_length} dev br0" for family in families),
             "link set br0 up",
-            "route add unreachable default",
+            *(f"route add {NOWHERE[family.match]}" for family in families),
         ]
     )
 
 
-def connect(namespace: str, address: str, routes: Iterable[str] = ()) -> None:
-    """Make a namespace and lay its link to the bridge."""
+def connect(namespace: str, addresses: Iterable[str], routes: Iterable[str], families: Families) -> None:
+    """Make a namespace and lay its link to the bridge; addresses with the length of their prefix."""
     port = f"to-{namespace}"
     command(["ip", "netns", "add", namespace])
+    set_sysctls(families, namespace)
     ip_batch(
         [
             f"link add {port} type veth peer name eth0 netns {namespace}",
@@ -76,30 +84,40 @@ def connect(namespace: str, address: str, routes: Iterable[str] = ()) -> None:
             f"link set {port} up",
         ]
     )
-    set_sysctls(namespace)
     ip_batch(
-        ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up", *(f"route add {r}" for r in routes)],
+        [
+            "link set lo up",
+            "link set eth0 up",
+            *(f"addr add {address} dev eth0" for address in addresses),
+            *(f"route add {route}" for route in routes),
+        ],
         namespace,
     )
 
 
-def make_network(nodes: Sequence[str]) -> None:
-    make_bridge()
+def make_network(nodes: Sequence[str], families: Families) -> None:
+    make_bridge(families)
     if nodes:
-        ip_batch(f"route add {POD_NET}.{node_index(node)}.0/24 via {node_address(node)}" for node in nodes)
-    connect(WORKSTATION, WORKSTATION_ADDRESS, ["unreachable default"])
-    connect(OUTSIDE, OUTSIDE_ADDRESS, [f"{POD_NET}.0.0/16 via {API_ADDRESS}", "unreachable default"])
+        ip_batch(f"route add {family.pods_of(node)} via {family.node(node)}" for family in families for node in nodes)
+    nowhere = [NOWHERE[family.match] for family in families]
+    own = [f"{family.workstation}/{family.link_length}" for family in families]
+    connect(WORKSTATION, own, nowhere, families)
+    own = [f"{family.outside}/{family.link_length}" for family in families]
+    connect(OUTSIDE, own, [*(f"{family.pods} via {family.api}" for family in families), *nowhere], families)
     for node in nodes:
-        connect_node(node, nodes)
+        connect_node(node, nodes, families)
 
 
-def connect_node(node: str, nodes: Sequence[str]) -> None:
+def connect_node(node: str, nodes: Sequence[str], families: Families) -> None:
     """A node routes pods of other nodes to these, and nothing else anywhere.
 
     The addresses of Services need a route too, for what the node itself sends: kube-proxy changes them after that.
     """
-    others = [f"{POD_NET}.{node_index(other)}.0/24 via {node_address(other)}" for other in nodes if other != node]
-    connect(node, node_address(node), [*others, f"{SERVICE_NET} via {API_ADDRESS}", "unreachable default"])
+    routes = []
+    for family in families:
+        routes += [f"{family.pods_of(other)} via {family.node(other)}" for other in nodes if other != node]
+        routes += [f"{family.services} via {family.api}", NOWHERE[family.match]]
+    connect(node, [f"{family.node(node)}/{family.link_length}" for family in families], routes, families)
 
 
 def disconnect_node(node: str) -> None:
@@ -108,24 +126,38 @@ def disconnect_node(node: str) -> None:
     command(["ip", "netns", "del", node])
 
 
-def path_table(other: str, content: str = "") -> str:
+def table(name: str, content: str = "") -> str:
     """Whole at once, and whether one was there before or not."""
-    name = f"table ip path-{other}"
-    return f"{name}\ndelete {name}\n" + (f"{name} {{\n{content}}}\n" if content else "")
+    named = f"table inet {name}"
+    return f"{named}\ndelete {named}\n" + (f"{named} {{\n{content}}}\n" if content else "")
 
 
-def cut_path(node: str, other: str) -> None:
+def put_table(node: str, name: str, content: str = "") -> None:
+    """In place of the former one of that name; without content there is none."""
+    command(within(node, ["nft", "-f", "-"]), table(name, content))
+
+
+def cut_path(node: str, other: str, families: Families) -> None:
     """No packet from or to a pod of the other node passes this one; between the nodes themselves all is as it was.
 
     As where an overlay's packets are lost on the way: traffic that a node sends to the other's pods is lost as well.
     """
-    pods = f"{POD_NET}.{node_index(other)}.0/24"
     content = ""
     for hook, fields in (("input", "s"), ("forward", "sd"), ("output", "d")):
-        rules = "".join(f" ip {field}addr {pods} counter drop;" for field in fields)
+        rules = "".join(
+            f" {family.match} {field}addr {family.pods_of(other)} counter drop;"
+            for family in families
+            for field in fields
+        )
         content += f"chain {hook} {{ type filter hook {hook} priority -10;{rules} }}\n"
-    command(within(node, ["nft", "-f", "-"]), path_table(other, content))
+    put_table(node, f"path-{other}", content)
 
 
 def mend_path(node: str, other: str) -> None:
-    command(within(node, ["nft", "-f", "-"]), path_table(other))
+    put_table(node, f"path-{other}")
+
+
+def masquerade(node: str, families: Families) -> None:
+    """What leaves the pods' network gets the node's address, as most clusters have it."""
+    rules = "".join(f" {f.match} saddr {f.pods} {f.match} daddr != {f.pods} masquerade;" for f in families)
+    put_table(node, "lab-masquerade", f"chain out {{ type nat hook postrouting priority srcnat;{rules} }}\n")

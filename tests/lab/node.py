@@ -10,23 +10,20 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from . import cgroups, network, pki
+from .families import Family, node_index
 from .layout import (
     AGNHOST_IMAGE,
-    DNS_ADDRESS,
-    NODE_NET,
     PACKAGE,
-    POD_NET,
-    SERVICE_NET,
+    PROXY_MODES,
     LabError,
     Layout,
     Settings,
     minimal_environment,
-    node_address,
-    node_index,
 )
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
@@ -63,14 +60,14 @@ KERNEL_SETTINGS = {
 }
 
 
-def cni_configuration(node: str) -> dict[str, Any]:
+def cni_configuration(node: str, families: Sequence[Family]) -> dict[str, Any]:
     """Every packet of a pod is routed by its node, none bridged: policies and rules see all of them.
 
     A pod has a route to all there is instead of a default route: what is nowhere fails in the pod itself, at once.
     """
-    subnet = f"{POD_NET}.{node_index(node)}.0/24"
-    routes = [{"dst": net} for net in (f"{POD_NET}.0.0/16", SERVICE_NET, f"{NODE_NET}.0/24")]
-    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": routes}
+    routes = [{"dst": net} for family in families for net in (family.pods, family.services, family.link_net)]
+    ranges = [[{"subnet": family.pods_of(node)}] for family in families]
+    ipam = {"type": "host-local", "ranges": ranges, "routes": routes}
     return {
         "cniVersion": "0.4.0",
         "name": "pods",
@@ -81,7 +78,7 @@ def cni_configuration(node: str) -> dict[str, Any]:
     }
 
 
-def kubelet_configuration(node: str, cgroup: str) -> dict[str, Any]:
+def kubelet_configuration(cgroup: str, family: Family) -> dict[str, Any]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -93,7 +90,7 @@ def kubelet_configuration(node: str, cgroup: str) -> dict[str, Any]:
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": f"{FILES}/node.crt",
         "tlsPrivateKeyFile": f"{FILES}/node.key",
-        "clusterDNS": [DNS_ADDRESS],
+        "clusterDNS": [family.dns],
         "clusterDomain": "cluster.local",
         "resolvConf": f"{FILES}/resolv.conf",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
@@ -119,19 +116,21 @@ def kubelet_configuration(node: str, cgroup: str) -> dict[str, Any]:
     }
 
 
-def proxy_configuration(node: str, mode: str) -> dict[str, Any]:
+def proxy_configuration(node: str, settings: Settings) -> dict[str, Any]:
+    """What comes from a pod it leaves as it is on its way to a Service, unless the lab is to masquerade that too."""
     conntrack = {"maxPerCore": 0, "min": 0}
     timeouts = ("tcpEstablishedTimeout", "tcpCloseWaitTimeout", "udpTimeout", "udpStreamTimeout")
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "mode": mode,
-        "clusterCIDR": f"{POD_NET}.0.0/16",
+        "mode": settings.proxy_mode,
+        "clusterCIDR": ",".join(family.pods for family in settings.families),
         "hostnameOverride": node,
         "clientConnection": {"kubeconfig": f"{FILES}/kube-proxy.kubeconfig"},
         "conntrack": {**conntrack, **dict.fromkeys(timeouts, "0s")},  # these sysctls are read-only here
-        "iptables": {"minSyncPeriod": "100ms"},
-        "nftables": {"minSyncPeriod": "100ms"},
+        **{
+            mode: {"minSyncPeriod": "100ms", "masqueradeAll": settings.masquerade == "services"} for mode in PROXY_MODES
+        },
     }
 
 
@@ -150,6 +149,25 @@ class Node:
     def cgroup(self) -> str:
         return f"/{self.layout.identity}/{self.name}"
 
+    @property
+    def addresses(self) -> list[str]:
+        """What the cluster knows of it."""
+        return [family.node(self.name) for family in self.settings.families]
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        return [("127.0.0.1", "localhost"), *((address, self.name) for address in self.addresses)]
+
+    # --- its link
+
+    def plug_in(self, nodes: Sequence[str]) -> None:
+        network.connect_node(self.name, nodes, self.settings.link_families)
+        self.masquerade()
+
+    def masquerade(self) -> None:
+        if self.settings.masquerade != "off":
+            network.masquerade(self.name, self.settings.families)
+
     # --- what is on its disk
 
     def prepare(self) -> None:
@@ -159,13 +177,13 @@ class Node:
         (self.files / "cni").mkdir(parents=True)
         self.give_images()
         self.write("containerd.toml", CONTAINERD)
-        self.write("cni/10-pods.conflist", cni_configuration(self.name))
-        self.write("kubelet.json", kubelet_configuration(self.name, self.cgroup))
-        self.write("kube-proxy.json", proxy_configuration(self.name, self.settings.proxy_mode))
+        self.write("cni/10-pods.conflist", cni_configuration(self.name, self.settings.families))
+        self.write("kubelet.json", kubelet_configuration(self.cgroup, self.settings.families[0]))
+        self.write("kube-proxy.json", proxy_configuration(self.name, self.settings))
         self.write("resolv.conf", "")
         for name, value in KERNEL_SETTINGS.items():
             self.write(file_of(name), f"{value}\n")
-        self.write("hosts", f"127.0.0.1 localhost\n{node_address(self.name)} {self.name}\n")
+        self.write("hosts", "".join(f"{address} {name}\n" for address, name in self.names))
 
     def give_images(self) -> None:
         """Hard links to the image store of the cache: nothing to import, one copy in memory for all nodes."""
@@ -183,7 +201,7 @@ class Node:
     def certify(self) -> None:
         """Its identity, once there is an authority."""
         own, source = Path(FILES), self.layout.pki
-        alternatives = f"IP:{node_address(self.name)},DNS:{self.name}"
+        alternatives = ",".join([*(f"IP:{address}" for address in self.addresses), f"DNS:{self.name}"])
         pki.make_certificate(source, self.name, f"system:node:{self.name}", ("system:nodes",), alternatives)
         shutil.copy(source / "ca.crt", self.files)
         for suffix in ("crt", "key"):
@@ -263,7 +281,7 @@ class Node:
         zone = "zone-" + "ab"[node_index(self.name) % 2]
         self.order("start", "kubelet", [
             f"{PROGRAMS}/kubelet", f"--config={FILES}/kubelet.json", f"--kubeconfig={FILES}/kubelet.kubeconfig",
-            f"--hostname-override={self.name}", f"--node-ip={node_address(self.name)}",
+            f"--hostname-override={self.name}", f"--node-ip={','.join(self.addresses)}",
             f"--node-labels=topology.kubernetes.io/zone={zone}",
         ])  # fmt: skip
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from .families import IPV4, IPV6
 from .layout import API_ADDRESS, LabError, Layout, minimal_environment
 
 CONFIGURATION = """[req]
@@ -107,7 +108,10 @@ def make_control_plane_certificates(layout: Layout) -> None:
     openssl(pki, "genrsa", "-out", "service-accounts.key", "2048")
     make_certificate(
         pki, "apiserver", "kube-apiserver", (),
-        f"IP:{API_ADDRESS},IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc",
+        ",".join([
+            "IP:127.0.0.1", *(f"IP:{own}" for family in (IPV4, IPV6) for own in (family.api, family.first_service)),
+            "DNS:kubernetes", "DNS:kubernetes.default", "DNS:kubernetes.default.svc",
+        ]),
     )  # fmt: skip
     make_certificate(pki, "admin", "admin", ("system:masters",))
     for name in ("admin", "kube-controller-manager", "kube-scheduler", "kube-proxy"):

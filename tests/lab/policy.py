@@ -15,7 +15,8 @@ from typing import Any
 Object = Mapping[str, Any]
 Labels = Mapping[str, str]
 
-TABLE = "table ip network-policies"
+TABLE = "table inet network-policies"
+WAITED = 'iifname "slow-*"'  # a slow link sees them twice; the first time they were judged
 DIRECTIONS = {"Ingress": ("ingress", "from", "saddr"), "Egress": ("egress", "to", "daddr")}
 ENDED = ("Succeeded", "Failed")
 
@@ -25,7 +26,7 @@ class Pod:
     namespace: str
     name: str
     node: str
-    address: str
+    addresses: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     ports: tuple[tuple[str, str, int], ...]  # name, protocol, number
 
@@ -33,8 +34,10 @@ class Pod:
     def of(cls, found: Object) -> Pod | None:
         """One that a policy can be about: with an address, and with one of its own."""
         metadata, spec, status = found["metadata"], found["spec"], found.get("status", {})
-        address = status.get("podIP", "")
-        if not address or spec.get("hostNetwork") or status.get("phase") in ENDED:
+        addresses = tuple(
+            one["ip"] for one in status.get("podIPs") or [{"ip": own} for own in [status.get("podIP")] if own]
+        )
+        if not addresses or spec.get("hostNetwork") or status.get("phase") in ENDED:
             return None
         sidecars = [one for one in spec.get("initContainers", ()) if one.get("restartPolicy") == "Always"]
         ports = tuple(
@@ -44,7 +47,7 @@ class Pod:
             if "name" in port
         )
         labels = tuple(sorted((metadata.get("labels") or {}).items()))
-        return cls(metadata["namespace"], metadata["name"], spec.get("nodeName", ""), address, labels, ports)
+        return cls(metadata["namespace"], metadata["name"], spec.get("nodeName", ""), addresses, labels, ports)
 
     def port(self, name: str, protocol: str) -> int | None:
         return next((number for known, spoken, number in self.ports if (known, spoken) == (name, protocol)), None)
@@ -104,8 +107,10 @@ class Cluster:
         """Whether a peer of a policy that lives in `home` means the pod, by its labels or by its address."""
         if "ipBlock" in peer:
             block = peer["ipBlock"]
-            return in_block(pod.address, block["cidr"]) and not any(
-                in_block(pod.address, inner) for inner in block.get("except") or ()
+            return any(
+                in_block(address, block["cidr"])
+                and not any(in_block(address, inner) for inner in block.get("except") or ())
+                for address in pod.addresses
             )
         if peer.get("namespaceSelector") is None:
             there = pod.namespace == home
@@ -120,10 +125,8 @@ class Cluster:
             return [""]
         found = [block_match(peer["ipBlock"], field) for peer in rule[key] if "ipBlock" in peer]
         named = [peer for peer in rule[key] if "ipBlock" not in peer]
-        addresses = [pod.address for pod in self.pods if any(self.is_peer(peer, home, pod) for peer in named)]
-        if addresses:
-            found.append(f"ip {field} {collection(addresses)} ")
-        return [match for match in found if match]
+        pods = [pod for pod in self.pods if any(self.is_peer(peer, home, pod) for peer in named)]
+        return [*found, *address_matches((address for pod in pods for address in pod.addresses), field)]
 
     def matches(self, rule: Object, direction: str, home: str, pod: Pod) -> Iterator[str]:
         """All that a rule admits to a pod, or lets it reach."""
@@ -135,7 +138,8 @@ class Cluster:
             if isinstance(number, str) and direction == "Egress":  # each destination has its own port of that name
                 for other in self.pods:
                     if not rule.get(key) or any(self.is_peer(peer, home, other) for peer in rule[key]):
-                        yield from port_match(f"ip daddr {other.address} ", protocol, other.port(number, protocol))
+                        for match in address_matches(other.addresses, "daddr"):
+                            yield from port_match(match, protocol, other.port(number, protocol))
             elif isinstance(number, str):
                 for peer in peers:
                     yield from port_match(peer, protocol, pod.port(number, protocol))
@@ -150,16 +154,28 @@ def in_block(address: str, block: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(block, strict=False)
 
 
+def word(address: str) -> str:
+    """What nftables calls a family."""
+    return "ip6" if ":" in address else "ip"
+
+
+def address_matches(addresses: Iterable[str], field: str) -> list[str]:
+    """A match for each family that there is."""
+    by_family: dict[str, set[str]] = {}
+    for address in addresses:
+        by_family.setdefault(word(address), set()).add(address)
+    return [f"{family} {field} {collection(found)} " for family, found in sorted(by_family.items())]
+
+
 def block_match(block: Object, field: str) -> str:
-    """Nothing for addresses of a family that the lab has not."""
+    """Addresses of the other family are never in a block."""
     outer = ipaddress.ip_network(block["cidr"], strict=False)
-    if outer.version != 4:
-        return ""
-    excluded = [ipaddress.IPv4Network(inner, strict=False) for inner in block.get("except") or ()]
-    match = f"ip {field} {outer} " if outer.prefixlen else ""
+    family = word(str(outer))
+    excluded: list[Any] = [ipaddress.ip_network(inner, strict=False) for inner in block.get("except") or ()]
+    match = f"{family} {field} {outer} " if outer.prefixlen else f"meta nfproto ipv{outer.version} "
     if excluded:
-        match += f"ip {field} != {collection(map(str, ipaddress.collapse_addresses(excluded)))} "
-    return match or f"ip {field} 0.0.0.0-255.255.255.255 "
+        match += f"{family} {field} != {collection(map(str, ipaddress.collapse_addresses(excluded)))} "
+    return match
 
 
 def port_match(peer: str, protocol: str, first: int | None, last: int | None = None) -> Iterator[str]:
@@ -174,28 +190,32 @@ def collection(elements: Iterable[str]) -> str:
 def ruleset(cluster: Cluster, node: str) -> str:
     """For `nft -f`: the node's whole table, put in place of the former one at once."""
     chains, jumps = [], []
-    for direction, (word, _, own) in reversed(DIRECTIONS.items()):
-        isolated = []
+    for direction, (named, _, own) in reversed(DIRECTIONS.items()):
+        isolated: dict[str, list[str]] = {}
         for pod in cluster.pods:
             if pod.node == node and (policies := cluster.isolating(pod, direction)):
-                isolated.append(f"{pod.address} : jump {word}-{pod.address}")
+                for address in pod.addresses:
+                    isolated.setdefault(word(address), []).append(f"{address} : jump {name_of_chain(named, pod)}")
                 chains.append(chain(cluster, pod, direction, policies))
-        if isolated:
-            local = "daddr" if own == "saddr" else "saddr"
-            jumps.append(f"  ip {local} vmap {collection(isolated)}\n")
-    forward = "".join(jumps)
+        local = "daddr" if own == "saddr" else "saddr"
+        jumps += [f"  {family} {local} vmap {collection(found)}\n" for family, found in sorted(isolated.items())]
+    forward = "".join([f"  ct state established,related accept\n  {WAITED} accept\n", *jumps])
     return (
         f"{TABLE}\ndelete {TABLE}\n{TABLE} {{\n{''.join(chains)} chain forward {{\n"
-        f"  type filter hook forward priority filter; policy accept;\n  ct state established,related accept\n{forward} }}\n}}\n"
+        f"  type filter hook forward priority filter; policy accept;\n{forward} }}\n}}\n"
     )
+
+
+def name_of_chain(named: str, pod: Pod) -> str:
+    return f"{named}-{pod.addresses[0].replace(':', '_')}"
 
 
 def chain(cluster: Cluster, pod: Pod, direction: str, policies: Iterable[Policy]) -> str:
     """A pod reaches itself, whatever its policies say; what goes out has yet to come in elsewhere."""
-    word, _, field = DIRECTIONS[direction]
-    lines = [f"ip {field} {pod.address} accept"]
+    named, _, field = DIRECTIONS[direction]
+    lines = [f"{word(address)} {field} {address} accept" for address in pod.addresses]
     for policy in policies:
         for rule in policy.rules(direction):
             lines += [f"{match}return" for match in cluster.matches(rule, direction, policy.namespace, pod)]
-    lines.append(f'counter drop comment "{word} of {pod.namespace}/{pod.name[:50]}"')
-    return f" chain {word}-{pod.address} {{\n" + "".join(f"  {line}\n" for line in lines) + " }\n"
+    lines.append(f'counter drop comment "{named} of {pod.namespace}/{pod.name[:50]}"')
+    return f" chain {name_of_chain(named, pod)} {{\n" + "".join(f"  {line}\n" for line in lines) + " }\n"

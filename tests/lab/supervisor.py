@@ -22,7 +22,7 @@ from . import addons, cache, control_plane, network, pki, policy_agent
 from .api import Api, condition
 from .component import Component
 from .faults import Faults
-from .layout import OUTSIDE_ADDRESS, LabError, Layout
+from .layout import LabError, Layout
 from .load_balancer import LoadBalancer
 from .node import Node
 
@@ -54,7 +54,7 @@ class Supervisor:
         self.layout.logs.mkdir()
         with ThreadPoolExecutor() as pool:
             disks = [pool.submit(node.prepare) for node in self.nodes.values()]
-            links = pool.submit(network.make_network, [*self.nodes])
+            links = pool.submit(self.make_network)
             pki.make_control_plane_certificates(self.layout)
             links.result()
             self.api = Api(self.layout.pki)
@@ -72,14 +72,20 @@ class Supervisor:
                 self.components.append(policy_agent.start(self.layout, [*self.nodes]))
             for task in [pool.submit(self.start_node_programs, node) for node in self.nodes.values()]:
                 task.result()
-            self.balancer = LoadBalancer(self.kubectl, self.api, self.programs / "metallb-crds")
-            self.faults = Faults(self.nodes, self.kubectl, self.api, self.balancer)
+            self.balancer = LoadBalancer(self.kubectl, self.api, self.programs / "metallb-crds", self.settings.families)
+            families = self.settings.families
+            self.faults = Faults(self.nodes, self.kubectl, self.api, self.balancer, self.layout, families)
             if self.nodes:
                 self.start_addons(pool)
 
+    def make_network(self) -> None:
+        network.make_network([*self.nodes], self.settings.link_families)
+        for node in self.nodes.values():
+            node.masquerade()
+
     def start_addons(self, pool: ThreadPoolExecutor) -> None:
-        addons.install_coredns(self.kubectl)
-        addons.tell_proxy_mode(self.kubectl, self.settings.proxy_mode)
+        addons.install_coredns(self.kubectl, self.settings)
+        addons.tell_proxy_mode(self.kubectl, self.settings)
         balancer = pool.submit(self.balancer.switch, self.settings.load_balancer)
         self.await_nodes([*self.nodes])
         self.report(step=f"nodes Ready: {len(self.nodes)}")
@@ -97,7 +103,8 @@ class Supervisor:
         files = self.layout.workstation
         files.mkdir()
         (files / "resolv.conf").write_text(NO_RESOLVER)
-        hosts = ("127.0.0.1 localhost workstation", "::1 localhost", f"{OUTSIDE_ADDRESS} www.example.test")
+        names = [f"{family.outside} www.example.test" for family in self.settings.link_families]
+        hosts = ["127.0.0.1 localhost workstation", "::1 localhost", *names]
         (files / "hosts").write_text("\n".join(hosts) + "\n")
         program = [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"]
         server = network.within(network.OUTSIDE, program)

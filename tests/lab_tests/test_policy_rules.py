@@ -60,9 +60,12 @@ def test_a_rule_without_peers_and_ports_admits_all_and_no_rule_none() -> None:
     assert admitted(table({"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "nobody"}}}]}]}, SERVER)) == []
 
 
-def test_addresses_of_another_family_match_nothing() -> None:
+def test_a_block_is_of_one_family() -> None:
     peers = [{"ipBlock": {"cidr": "fd00::/8"}}, {"ipBlock": {"cidr": "172.30.0.0/24"}}]
-    assert admitted(table({"ingress": [{"from": peers}]}, SERVER)) == ["ip saddr 172.30.0.0/24 return"]
+    assert admitted(table({"ingress": [{"from": peers}]}, SERVER)) == [
+        "ip6 saddr fd00::/8 return",
+        "ip saddr 172.30.0.0/24 return",
+    ]
 
 
 def test_exceptions_may_overlap() -> None:
@@ -88,7 +91,7 @@ def test_on_the_way_out_a_named_port_is_each_destinations_own() -> None:
     other["spec"]["containers"][0]["ports"][0]["containerPort"] = 9999
     rule = {"to": [{"ipBlock": {"cidr": "10.244.2.0/24"}}], "ports": [{"port": "web"}]}
     assert admitted(table({"egress": [rule], "policyTypes": ["Egress"]}, SERVER, other)) == [
-        "ip daddr 10.244.2.2 meta l4proto tcp th dport 9999 return"
+        "ip daddr { 10.244.2.2 } meta l4proto tcp th dport 9999 return"
     ]
 
 
@@ -96,3 +99,11 @@ def test_not_in_selects_what_has_no_such_label() -> None:
     selector = {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["front"]}]}
     rule = {"from": [{"podSelector": selector}]}
     assert admitted(table({"ingress": [rule]}, SERVER)) == ["ip saddr { 10.244.1.2 } return"]
+
+
+def test_a_pod_with_addresses_of_both_families_is_isolated_in_both() -> None:
+    server = pod("server", "10.244.1.2")
+    server["status"]["podIPs"] = [{"ip": "10.244.1.2"}, {"ip": "fd44:0:0:1::2"}]
+    text = table({"ingress": [{"from": [{"podSelector": {}}]}]}, server)
+    assert admitted(text) == ["ip saddr { 10.244.1.2 } return", "ip6 saddr { fd44:0:0:1::2 } return"]
+    assert "ip6 daddr vmap { fd44:0:0:1::2 : jump ingress-10.244.1.2 }" in text
