@@ -28,6 +28,14 @@ from .node import Node
 
 Reply = dict[str, Any]
 
+OUTSIDE_SERVERS = (
+    "https=443",
+    "h2c=5000",
+    "tcp=6379",
+    "udp=9999",
+    "--certificate=self-signed",
+    "--names=www.example.test",
+)
 NO_RESOLVER = "# nobody resolves names for the workstation\noptions timeout:1 attempts:1\n"
 
 
@@ -99,16 +107,17 @@ class Supervisor:
         node.start_kube_proxy()
 
     def start_outside(self) -> None:
-        """A web server that is not in the cluster: what an ExternalName or an outside address leads to."""
+        """Servers that are not in the cluster: what an ExternalName or an outside address leads to."""
         files = self.layout.workstation
         files.mkdir()
         (files / "resolv.conf").write_text(NO_RESOLVER)
         names = [f"{family.outside} www.example.test" for family in self.settings.link_families]
         hosts = ["127.0.0.1 localhost workstation", "::1 localhost", *names]
         (files / "hosts").write_text("\n".join(hosts) + "\n")
-        program = [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"]
-        server = network.within(network.OUTSIDE, program)
-        self.components.append(Component("outside", server, self.layout.logs))
+        agnhost = [str(self.programs / "agnhost"), "netexec", "--http-port=80", "--udp-port=-1"]
+        servers = [str(self.programs / "servers"), *OUTSIDE_SERVERS]
+        for name, program in (("outside", agnhost), ("outside-servers", servers)):
+            self.components.append(Component(name, network.within(network.OUTSIDE, program), self.layout.logs))
 
     def await_nodes(self, names: list[str], seconds: float = 180) -> None:
         def met(found: list[dict[str, Any]]) -> bool:

@@ -145,7 +145,7 @@ def test_the_table_is_the_nodes_own(lab: Lab, server: str) -> None:
     tables = {}
     for node in ("node-1", "node-2"):
         within = ["nsenter", f"--net=/proc/{lab.supervisor}/root/run/netns/{node}"]
-        command = [*within, "nft", "list", "table", "ip", "network-policies"]
+        command = [*within, "nft", "list", "table", "inet", "network-policies"]
         tables[node] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert f"ingress of {HOME}/server" in tables["node-1"]
     assert "ingress of" not in tables["node-2"]

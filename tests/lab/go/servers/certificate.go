@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,10 +23,6 @@ const day = 24 * time.Hour
 // One for the names given, and for this pod's own name and addresses, signed by the lab's authority, unless its kind
 // says otherwise.
 func makeCertificate(kind string, names []string) (*tls.Config, error) {
-	issuer, err := tls.LoadX509KeyPair(authority+".crt", authority+".key")
-	if err != nil {
-		return nil, err
-	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -38,15 +35,20 @@ func makeCertificate(kind string, names []string) (*tls.Config, error) {
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	parent, signer := issuer.Leaf, issuer.PrivateKey
+	parent, signer := leaf, crypto.PrivateKey(key)
+	if kind != "self-signed" {
+		issuer, err := tls.LoadX509KeyPair(authority+".crt", authority+".key")
+		if err != nil {
+			return nil, err
+		}
+		parent, signer = issuer.Leaf, issuer.PrivateKey
+	}
 	switch kind {
-	case "right":
+	case "right", "self-signed":
 	case "wrong-name":
 		names = []string{"other.lab.test"}
 	case "expired":
 		leaf.NotAfter = time.Now().Add(-2 * day)
-	case "self-signed":
-		parent, signer = leaf, key
 	default:
 		return nil, fmt.Errorf("no certificate is %q", kind)
 	}
