@@ -111,7 +111,8 @@ def evidence(apples: Apples) -> Iterator[str]:
 
 def _near_only(ev: Evidence) -> str:
     """What makes traffic stay near its client, if anything does."""
-    if ev.service.traffic_distribution:
+    is_hinted = any(e.for_zones or e.for_nodes for e in ev.snapshot.all_endpoints())
+    if ev.service.traffic_distribution and is_hinted:
         return f"trafficDistribution is {ev.service.traffic_distribution}"
     mode = "service.kubernetes.io/topology-mode"
     return f"{mode} is {ev.service.meta.annotations[mode]}" if mode in ev.service.meta.annotations else ""
