@@ -9,8 +9,7 @@ from typing import Any
 from kubectl_svcprobe import cleanup as leftovers
 from kubectl_svcprobe.errors import AccessError, ExitCode, SvcprobeError
 from kubectl_svcprobe.evidence import Evidence
-from kubectl_svcprobe.facts.collect import collect, collect_namespace
-from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.facts.collect import collect_namespace
 from kubectl_svcprobe.facts.resolve import Resolver
 from kubectl_svcprobe.inspection import Inspector, now, report
 from kubectl_svcprobe.lookup import addresses_of
@@ -112,8 +111,7 @@ def dry_run(session: Session, targets: tuple[Target, ...]) -> ExitCode:
             continue
         inspector = Inspector(replace(_run(session), options=meant.options))
         namespace, name, port = meant.service
-        client = inspector.client(namespace)
-        snapshot = with_port(collect(session.cluster, namespace, name, now(), client), port)
+        snapshot = inspector.read(namespace, name, port)
         plan = inspector.plan(snapshot)
         if pods := inspector.asker().manifests(snapshot, plan):
             found.extend(pods)

@@ -9,6 +9,7 @@ from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.measured import Timings
 from kubectl_svcprobe.ownership import kept_by
 from kubectl_svcprobe.probe.expect import SHORT_CUT, expectation_of, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
@@ -30,7 +31,7 @@ from kubectl_svcprobe.report import (
 )
 
 
-def service_facts(snapshot: Snapshot, path: str | None = None) -> ServiceFacts:
+def service_facts(snapshot: Snapshot, path: str | None = None, scheme: str = "") -> ServiceFacts:
     """The Service as declared; with `exists` false where there is none."""
     service = snapshot.service
     if service is None:
@@ -57,14 +58,14 @@ def service_facts(snapshot: Snapshot, path: str | None = None) -> ServiceFacts:
         session_affinity_seconds=service.session_affinity_seconds,
         publish_not_ready_addresses=service.publish_not_ready_addresses,
         managed_by=kept_by(service.meta),
-        ports=tuple(_port_facts(snapshot, port, path) for port in service.ports),
+        ports=tuple(_port_facts(snapshot, port, path, scheme) for port in service.ports),
         load_balancer=_load_balancer_facts(service) if service.type == "LoadBalancer" else None,
         events=tuple(_event_facts(event) for event in sorted(snapshot.events, key=lambda e: e.last)),
     )
 
 
-def _port_facts(snapshot: Snapshot, port: ServicePort, path: str | None) -> PortFacts:
-    request = choose(snapshot, port, path) if port.protocol == "TCP" else None
+def _port_facts(snapshot: Snapshot, port: ServicePort, path: str | None, scheme: str) -> PortFacts:
+    request = choose(snapshot, port, path, scheme) if port.protocol in ("TCP", "UDP") else None
     return PortFacts(
         name=port.name,
         protocol=port.protocol,
@@ -206,4 +207,5 @@ def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:
         milliseconds=round(result.seconds * 1000, 1),
         detail=detail,
         expected=expected,
+        timings=Timings(*(round(seconds * 1000, 1) for seconds in result.spans)),
     )

@@ -150,14 +150,16 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         )
     if not good and findings and any(r.outcome is Outcome.TLS_FAILED for r in evidence.results):
         return findings[0].headline
+    unproven = listed(_unproven(evidence))
     if not good:
-        return f"{name} looks right: {count(ready, 'endpoint')} ready. Nothing was tried."
+        tried = (
+            f"Whether {unproven} answers is not proven{_why_unproven(evidence)}." if unproven else "Nothing was tried."
+        )
+        return f"{name} looks right: {count(ready, 'endpoint')} ready. {tried}"
     client = evidence.snapshot.client
     whom = f" for {client.who}" if client.stands_in else ""
-    untried = [port for port in service.ports if port.protocol != "TCP"]
-    if untried:
-        left = listed(f"{port.port}/{port.protocol}" for port in untried)
-        return f"{name} works{whom} on every path that could be tried; {left} could not."
+    if unproven:
+        return f"{name} works{whom} on every path that could be tried; whether {unproven} answers is not proven."
     outside = (PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
     if any(r.probe.path.kind in outside for r in good) and not any(
         r.probe.path.kind in outside and r.probe.vantage is Vantage.HERE for r in good
@@ -169,6 +171,18 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
     if any(r.outcome is Outcome.INTERMITTENT and r.failed_only_early for r in evidence.results):
         return f"{name} works{whom}: every path it offers answers, some of them not in the first second of a new pod."
     return f"{name} works{whom}{_from_where(evidence)}: every path it offers answers."
+
+
+def _unproven(evidence: Evidence) -> list[str]:
+    """The ports of protocols that a connect does not prove, and that gave this machine no answer either."""
+    answered = {r.probe.path.service_port for r in evidence.results if r.outcome.is_good}
+    return [f"{p.port}/{p.protocol}" for p in evidence.service.ports if p.protocol != "TCP" and p not in answered]
+
+
+def _why_unproven(evidence: Evidence) -> str:
+    if any(r.outcome is Outcome.SILENT for r in evidence.results):
+        return ": it was silent to this machine, as servers of UDP may be"
+    return ": curl speaks TCP only" if evidence.probe or not evidence.results else ""
 
 
 def _from_where(evidence: Evidence) -> str:

@@ -14,7 +14,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
-from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.localrun import LocalRun
@@ -40,7 +40,7 @@ class Inspector:
         Raises AccessError where the Service cannot be read, and UsageError where it has no such port.
         """
         self.run.say(f"reading service/{name} in {namespace}")
-        snapshot = with_port(collect(self.run.cluster, namespace, name, now(), self.client(namespace)), port)
+        snapshot = self.read(namespace, name, port)
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
@@ -52,6 +52,12 @@ class Inspector:
         finally:
             local.close()
         return report(replace(evidence, results=(*evidence.results, *from_here)), self.run.options)
+
+    def read(self, namespace: str, name: str, port: str = "") -> Snapshot:
+        """What is read about a Service, cut down to the ports that are meant. Raises as `inspect` does."""
+        options = self.run.options
+        snapshot = collect(self.run.cluster, namespace, name, now(), self.client(namespace))
+        return with_ports(snapshot, (port,) if port else options.ports, options.scheme)
 
     def asker(self) -> PodAsker | EachNodeAsker:
         """Who asks from inside the cluster."""
@@ -83,6 +89,7 @@ class Inspector:
         wishes = Wishes(
             from_pod=self.run.options.probe,
             from_here=self.run.options.from_here,
+            scheme=self.run.options.scheme,
             path=self.run.options.path,
             no_pod_reason="--no-probe",
         )
@@ -96,7 +103,7 @@ def report(evidence: Evidence, options: Options) -> Report:
     findings, skipped = diagnose.run(RULES, evidence, options.choice)
     snapshot = evidence.snapshot
     return Report(
-        service=describe.service_facts(snapshot, options.path),
+        service=describe.service_facts(snapshot, options.path, options.scheme),
         verdict=diagnose.verdict_of(findings),
         summary=diagnose.summary_of(findings, evidence, skipped),
         taken=snapshot.taken,

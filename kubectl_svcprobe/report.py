@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kubectl_svcprobe.measured import CertificateFacts, SampleFacts, Timings
+
 API_VERSION = "svcprobe/v1"
 
 
@@ -194,6 +196,8 @@ class PathFacts:
     expected: str = ""
     from_node: str = ""
     expectation: str = ""
+    timings: Timings = field(default_factory=Timings)
+    certificate: CertificateFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -309,6 +313,7 @@ class Report:
     skipped: tuple[Skipped, ...] = ()
     probe: ProbeFacts | None = None
     expectations: tuple[NodeExpectation, ...] = ()
+    samples: tuple[SampleFacts, ...] = ()
 
 
 @dataclass(frozen=True)

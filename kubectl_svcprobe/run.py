@@ -21,8 +21,11 @@ class Options:
     from_here: bool = True
     image: str = DEFAULT_IMAGE
     node: str = ""
+    ports: tuple[str, ...] = ()
     scheme: str = ""
     path: str | None = None
+    samples: int = 0
+    trace: bool = False
     keep_pod: bool = False
     one_pod: bool = False
     client: ClientWish = field(default_factory=ClientWish)

@@ -66,6 +66,8 @@ class Session:
             from_here=flags["from_here"],
             image=flags["image"] or DEFAULT_IMAGE,
             node=flags["node"] or "",
+            ports=tuple(word for words in flags["ports"] for word in words),
+            scheme="" if flags["scheme"] == "auto" else flags["scheme"],
             path=flags["path"],
             keep_pod=flags["keep_pod"],
             one_pod=flags["one_pod"],

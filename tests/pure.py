@@ -25,11 +25,14 @@ IMPURE = {
     "interrupts.py",
     "lookup.py",
     "probe/forward.py",
+    "probe/local_http.py",
+    "probe/local_sockets.py",
     "probe/localrun.py",
     "probe/podlife.py",
     "probe/podrun.py",
     "probe/podwatch.py",
     "progress.py",
+    "protocol_flags.py",
     "session.py",
 }
 

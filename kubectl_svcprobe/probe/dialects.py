@@ -44,7 +44,8 @@ def _ends_unanswered(result: PathResult) -> bool:
 
 def _other_ways(request: Request) -> Iterator[Request]:
     """In plain or with TLS, by HTTP/2 from the first byte, and with the line in front that load balancers write."""
+    own = "h2c" if request.is_http2 else request.scheme
     for scheme in ("http", "https", "h2c"):
-        if scheme != request.scheme:
-            yield replace(request, scheme=scheme)
+        if scheme != own:
+            yield replace(request, scheme=scheme, path="/" if request.scheme == "grpc" else request.path)
     yield replace(request, is_proxied=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
 
-from kubectl_svcprobe.probe.observe import Observation, Outcome, printable
+from kubectl_svcprobe.probe import local_http
+from kubectl_svcprobe.probe.local_sockets import connect, greet_by_http2, send_datagram
+from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
-
-if TYPE_CHECKING:
-    from requests.adapters import HTTPAdapter
 
 WORKERS = 24
 
@@ -56,78 +55,22 @@ class LocalRun:
 
 def try_once(probe: Probe, attempt: int, timing: Timing) -> Observation:
     """One request, never an exception: what fails is an outcome."""
-    say = _http if probe.request.is_http else _connect
     started = time.monotonic()
-    outcome, status, detail, server = say(probe, timing)
-    return Observation(
-        probe.id,
-        attempt,
-        outcome,
-        http_status=status,
-        seconds=time.monotonic() - started,
-        detail=detail,
-        server=server,
-    )
-
-
-def _connect(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
-    """A TCP connection in silence."""
     try:
-        with socket.create_connection((probe.path.host, probe.path.port), timeout=timing.connect):
-            return Outcome.CONNECTED, 0, "", ""
-    except OSError as error:
+        found = _ask(probe, attempt, timing)
+    except Exception as error:  # whatever a library meets is an outcome
         outcome, detail = classify(error)
-        return outcome, 0, detail, ""
+        found = Observation(probe.id, attempt, outcome, detail=detail)
+    return replace(found, seconds=time.monotonic() - started)
 
 
-def _http(probe: Probe, timing: Timing) -> tuple[Outcome, int, str, str]:
-    import requests
-    import urllib3
-
+def _ask(probe: Probe, attempt: int, timing: Timing) -> Observation:
     request = probe.request
-    headers = {
-        "User-Agent": "kubectl-svcprobe",
-        "Connection": "close",
-        **({"Host": _host(probe)} if probe.path.authority or request.host else {}),
-    }
-    url = request.url(probe.path.host, probe.path.port)
-    with requests.Session() as session:
-        # Neither proxies nor .netrc of the environment: the question is what this machine itself can reach.
-        session.trust_env = False
-        session.mount("https://", adapter(probe.path.authority))
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        try:
-            with session.get(
-                url,
-                headers=headers,
-                timeout=(timing.connect, timing.transfer),
-                allow_redirects=False,
-                stream=True,
-                verify=False,
-            ) as response:
-                status = response.status_code
-                server = printable(response.headers.get("server") or "")
-        except requests.RequestException as error:
-            outcome, detail = classify(error)
-            return outcome, 0, detail, ""
-    return (Outcome.HTTP_ERROR if status >= 500 else Outcome.ANSWERED), status, "", server
-
-
-def _host(probe: Probe) -> str:
-    """The Host header, as clients write it: the port only where it is not the scheme's own."""
-    path, request = probe.path, probe.request
-    is_usual = path.port == (443 if request.scheme == "https" else 80)
-    return request.host if not path.authority else path.authority if is_usual else f"{path.authority}:{path.port}"
-
-
-def adapter(server_name: str) -> HTTPAdapter:
-    """Speaks TLS to an address by another name (empty: by the URL's host), which servers choose a certificate and a site by."""
-    from requests.adapters import HTTPAdapter
-
-    found = HTTPAdapter()
-    if server_name:
-        found.init_poolmanager(1, 1, server_hostname=server_name, assert_hostname=False)
-    return found
+    if request.is_http and not request.is_http2:
+        return local_http.get(probe, attempt, timing)
+    say = {"tcp": connect, "udp": send_datagram}.get(request.scheme, greet_by_http2)
+    said = say(probe, timing)
+    return Observation(probe.id, attempt, said.outcome, connect_seconds=said.connect_seconds, detail=said.detail)
 
 
 #: The innermost cause decides; the order is from the particular to the general.

@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from kubectl_svcprobe.probe.certificate import chain_of
+from kubectl_svcprobe.probe.headers import grpc_detail, printable
 from kubectl_svcprobe.probe.request import Request
 
 
 class Outcome(str, Enum):
-    """What became of a request."""
+    """What became of a request. `silent` is about UDP, where no answer is neither good nor bad."""
 
     ANSWERED = "answered"
     HTTP_ERROR = "http-error"
@@ -30,6 +32,7 @@ class Outcome(str, Enum):
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed-out"
     DNS_FAILED = "dns-failed"
+    SILENT = "silent"
     NOT_RUN = "not-run"
     INTERMITTENT = "intermittent"
 
@@ -41,7 +44,7 @@ class Outcome(str, Enum):
     @property
     def is_bad(self) -> bool:
         """Looked, and it failed, at least once."""
-        return not self.is_good and self is not Outcome.NOT_RUN
+        return not self.is_good and self not in (Outcome.NOT_RUN, Outcome.SILENT)
 
     @property
     def reached(self) -> bool:
@@ -55,7 +58,10 @@ class Observation:
 
     `server` is what the answer says that it was made by, `proxy_error` what Linkerd's proxy says went wrong.
     `is_tls_hint` marks an answer in plain text that Go's TLS servers give, `is_silent` a connection that stood until its
-    time was over.
+    time was over. `tls_seconds` and `first_byte_seconds` (from the request to its answer) are spans; `connect_seconds` has
+    the lookup in it. `chain` is the DER of the certificates that were shown, the server's own first; `is_trusted` whether an
+    authority known there vouches for it, None where that could not be told. `grpc_status` is what a gRPC server says,
+    `telling` the values of `TELLING_HEADERS`, in samples only.
     """
 
     probe_id: int
@@ -72,12 +78,18 @@ class Observation:
     proxy_error: str = ""
     is_tls_hint: bool = False
     is_silent: bool = False
+    tls_seconds: float = 0.0
+    first_byte_seconds: float = 0.0
+    chain: tuple[bytes, ...] = ()
+    is_trusted: bool | None = None
+    grpc_status: str = ""
+    telling: tuple[str, ...] = ()
 
 
 #: Before each transfer's JSON in the log, with the probe's number and the attempt's.
 MARK = re.compile(rb"svcprobe:(\d+):(\d+) (\{.*\})\s*")
 
-#: After it: the headers that proxies give themselves away by, where this curl can write them.
+#: After it: the headers that proxies and servers of gRPC give themselves away by, where this curl can write them.
 SERVER_MARK = re.compile(rb"server:(\d+):(\d+) (.*)")
 
 
@@ -85,7 +97,7 @@ def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False
     """The observations in a probe container's log, and all other text in it (resolv.conf, curl's complaints)."""
     observations: list[Observation] = []
     other: list[str] = []
-    servers: dict[tuple[int, int], tuple[str, str]] = {}
+    headers: dict[tuple[int, int], list[str]] = {}
     # Not `splitlines`: a header may hold a carriage return, and so begin a line of its own there.
     for line in log.removesuffix(b"\n").split(b"\n"):
         if (found := MARK.fullmatch(line)) and (transfer := _load(found.group(3))) is not None:
@@ -93,20 +105,25 @@ def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False
             if number in requests:
                 observations.append(decode(number, attempt, transfer, requests[number], is_retry))
         elif found := SERVER_MARK.match(line):
-            server, _, error = found.group(3).decode("ascii", "replace").partition("\t")
-            servers[int(found.group(1)), int(found.group(2))] = printable(server), printable(error)
+            values = found.group(3).decode("ascii", "replace").split("\t")
+            headers[int(found.group(1)), int(found.group(2))] = [printable(value) for value in values]
         else:
             other.append(line.decode("utf-8", "replace"))
     for index, seen in enumerate(observations):
-        server, error = servers.get((seen.probe_id, seen.attempt), ("", ""))
-        observations[index] = replace(seen, server=server, proxy_error=error)
+        values = headers.get((seen.probe_id, seen.attempt), [])
+        observations[index] = with_headers(seen, requests[seen.probe_id], values)
     return observations, "\n".join(other)
 
 
-def printable(header: str) -> str:
-    """A header's value as it may be shown; nothing where an old curl has written its own option."""
-    text = re.sub(r"[^ -~]+", " ", header)[:80].strip()
-    return "" if text.startswith("%header") else text
+def with_headers(seen: Observation, request: Request, values: list[str]) -> Observation:
+    """An observation with what the answer's headers say: of proxies, of gRPC, of the pod that answered."""
+    server, error, status, *telling = [*values, "", "", ""][: max(len(values), 3)]
+    seen = replace(seen, server=server, proxy_error=error, telling=tuple(telling))
+    if request.scheme != "grpc" or not seen.http_status:
+        return seen
+    if said := grpc_detail(status):
+        return replace(seen, grpc_status=status, detail=said)
+    return seen if seen.detail else replace(seen, detail="without a grpc-status")
 
 
 def _load(text: bytes) -> dict[str, Any] | None:
@@ -123,6 +140,9 @@ def decode(
 ) -> Observation:
     """One transfer's JSON (`curl -w '%{json}'`) as an Observation."""
     outcome, detail = _outcome(transfer, request)
+    connect, tls = _float(transfer, "time_connect"), _float(transfer, "time_appconnect")
+    ready, first_byte = _float(transfer, "time_pretransfer"), _float(transfer, "time_starttransfer")
+    chain = chain_of(str(transfer.get("certs") or "")) if request.scheme == "https" else ()
     return Observation(
         probe_id=number,
         attempt=attempt,
@@ -130,15 +150,24 @@ def decode(
         http_status=_int(transfer, "http_code") if request.is_http else 0,
         # A silent connect lasts until its limit: what counts is when the connection stood.
         seconds=_float(transfer, "time_total" if request.is_http else "time_connect"),
-        connect_seconds=_float(transfer, "time_connect"),
+        connect_seconds=connect,
         lookup_seconds=_float(transfer, "time_namelookup"),
         remote_ip=str(transfer.get("remote_ip") or ""),
         detail=detail,
         is_tls_hint=_is_tls_hint(transfer, request),
         is_silent=outcome is Outcome.NO_ANSWER and _int(transfer, "exitcode") == _TIME_OVER,
         is_retry=is_retry,
+        tls_seconds=max(tls - connect, 0.0) if connect else 0.0,
+        first_byte_seconds=max(first_byte - ready, 0.0) if request.is_http else 0.0,
+        chain=chain,
+        is_trusted=TRUSTED.get(_int(transfer, "ssl_verify_result")) if chain else None,
     )
 
+
+#: The results of OpenSSL's verification that tell something of the issuer: X509_V_OK, and _SELF_SIGNED_CERT_IN_CHAIN,
+#: _DEPTH_ZERO_SELF_SIGNED_CERT, _UNABLE_TO_GET_ISSUER_CERT(_LOCALLY), _UNABLE_TO_VERIFY_LEAF_SIGNATURE. Others find an end
+#: before the issuer. With `-k` curl reports the result, and goes on.
+TRUSTED = {0: True, 2: False, 18: False, 19: False, 20: False, 21: False}
 
 #: Exit codes that mean trouble before any TCP connection stood.
 _BEFORE_CONNECT = {

@@ -23,7 +23,8 @@ VIRTUAL_ATTEMPTS = 3
 class Probe:
     """One path to be tried from one vantage with one request, `attempts` times.
 
-    `is_aside` is one that nothing is owed at: it is not waited for as long. `node` is where it asks from, once that is known.
+    `is_aside` is one that nothing is owed at: it is not waited for as long. `is_sample` is one of
+    `--samples`. `node` is where it asks from, once that is known.
     """
 
     id: int
@@ -32,6 +33,7 @@ class Probe:
     request: Request
     attempts: int = 1
     is_aside: bool = False
+    is_sample: bool = False
     node: str = ""
 
 
@@ -72,6 +74,7 @@ class Wishes:
 
     from_pod: bool = True
     from_here: bool = True
+    scheme: str = ""
     path: str | None = None
     no_pod_reason: str = ""
 
@@ -99,7 +102,7 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
 
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
     assert path.service_port is not None
-    request = said_at(path, choose(snapshot, path.service_port, wishes.path))
+    request = said_at(path, choose(snapshot, path.service_port, wishes.path, wishes.scheme))
     return Probe(number, path, vantage, request, 1 if path.kind is PathKind.ENDPOINT else VIRTUAL_ATTEMPTS)
 
 
@@ -110,8 +113,10 @@ def _why_not(snapshot: Snapshot, service: Service, path: ExposurePath, vantage: 
         return None
     if vantage is Vantage.HERE and not wishes.from_here:
         return "--no-from-here"
-    if port.protocol != "TCP":
-        return f"{port.protocol}: neither curl nor a connect can prove it"
+    if port.protocol not in ("TCP", "UDP"):
+        return f"{port.protocol}: not probed"
+    if port.protocol == "UDP" and vantage is not Vantage.HERE:
+        return "UDP: curl cannot"
     if path.kind is not PathKind.ENDPOINT and not snapshot.usable(port) and snapshot.could_read("EndpointSlice"):
         return "nothing is behind it"
     if path.kind is PathKind.NODE_PORT and (node := snapshot.node(path.node)) and not node.is_ready:

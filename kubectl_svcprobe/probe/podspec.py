@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from kubectl_svcprobe.facts.client import OWN_LABELS, STAND_IN_LABELS, Client
+from kubectl_svcprobe.probe.headers import headers_of
 from kubectl_svcprobe.probe.plan import Probe
 
 #: A tag, so that an air-gapped cluster's mirror can serve it under the same name.
@@ -209,7 +210,7 @@ def curl_arguments(probes: tuple[Probe, ...], timing: Timing) -> list[str]:
 def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     """One transfer's own options. Nothing from the cluster is an option here: it is in the URL or in the value of `-H`."""
     request = probe.request
-    yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", _written(probe.id, attempt))
+    yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", _written(probe, attempt))
     limit = timing.transfer if request.is_http else timing.silent
     limit = min(limit, ASIDE_SECONDS) if probe.is_aside else limit
     yield from ("--connect-timeout", f"{timing.connect:g}", "-m", f"{limit:g}")
@@ -225,8 +226,11 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
         yield "--http1.1"
     if request.is_proxied:
         yield "--haproxy-protocol"
-    if request.scheme == "h2c":
+    if request.is_http2:
         yield "--http2-prior-knowledge"
+    if request.scheme == "grpc":
+        # A call without a message: its five zero bytes can stand in no argument. A server of gRPC says so, which proves as much.
+        yield from ("-X", "POST", "-d", "", "-H", "Content-Type: application/grpc", "-H", "TE: trailers")
     yield from _whereto(probe)
 
 
@@ -239,13 +243,14 @@ def _whereto(probe: Probe) -> Iterator[str]:
     yield from ("--url", request.url(path.authority if request.is_http and path.authority else path.host, path.port))
 
 
-def _written(number: int, attempt: int) -> str:
-    """What curl writes after a transfer: its JSON, and two headers by which proxies give themselves away.
+def _written(probe: Probe, attempt: int) -> str:
+    """What curl writes after a transfer: its JSON, and headers by which proxies and servers of gRPC give themselves away.
 
-    curl before 7.84 knows no `%header{}`, and writes the word itself.
+    The line breaks and tabs are curl's own escapes. curl before 7.84 knows no `%header{}`, and writes the word itself.
     """
-    mark = f"{number}:{attempt}"
-    return f"\nsvcprobe:{mark} %{{json}}\nserver:{mark} %header{{server}}\t%header{{l5d-proxy-error}}\n"
+    mark = f"{probe.id}:{attempt}"
+    headers = "\\t".join(f"%header{{{name}}}" for name in headers_of(probe.request.scheme, probe.is_sample))
+    return f"\\nsvcprobe:{mark} %{{json}}\\nserver:{mark} {headers}\\n"
 
 
 def is_ours(pod: Mapping[str, Any]) -> bool:

@@ -1,10 +1,10 @@
-"""What to say to a port: HTTP only where something says that it speaks HTTP, else a silent TCP connect."""
+"""What to say to a port: HTTP or gRPC only where something says that it speaks so, else a silent TCP connect."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from kubectl_svcprobe.facts.model import ServicePort
@@ -14,9 +14,11 @@ from kubectl_svcprobe.facts.workload import HttpGet, Pod
 
 @dataclass(frozen=True)
 class Request:
-    """`scheme` is http, https, h2c or tcp; `path` and `host` (the Host header, may be empty) are for HTTP; `why` is the sign.
+    """`scheme` is http, https, h2c, grpc, tcp or udp; `path` and `host` (the Host header, may be empty) are for HTTP, and so
+    for gRPC; `why` is the sign.
 
-    `is_proxied` puts a line of the PROXY protocol in front, as some load balancers do.
+    `is_proxied` puts a line of the PROXY protocol in front, as some load balancers do. `is_dns` is about UDP: a query and
+    not an empty datagram.
     """
 
     scheme: str
@@ -24,11 +26,17 @@ class Request:
     host: str = ""
     why: str = ""
     is_proxied: bool = False
+    is_dns: bool = False
 
     @property
     def is_http(self) -> bool:
-        """Whether words are spoken at all."""
-        return self.scheme != "tcp"
+        """Whether it is HTTP of any kind."""
+        return self.scheme not in ("tcp", "udp")
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether it is HTTP/2 without TLS, from the first byte."""
+        return self.scheme in ("h2c", "grpc")
 
     def url(self, host: str, port: int) -> str:
         """The URL for curl and requests. A silent TCP connect is `ftp://` to curl: it says nothing before the server does."""
@@ -39,9 +47,13 @@ class Request:
         return f"{scheme}://{netloc}{self.path}"
 
     def __str__(self) -> str:
-        """In words: `GET /healthz`, `HTTPS GET /`, `TCP connect`."""
+        """In words: `GET /healthz`, `HTTPS GET /`, `gRPC POST /grpc.health.v1.Health/Check`, `TCP connect`, `UDP datagram`."""
+        if self.scheme == "udp":
+            return "DNS query over UDP" if self.is_dns else "empty UDP datagram"
         if not self.is_http:
             return "TCP connect"
+        if self.scheme == "grpc":
+            return f"gRPC POST {self.path}"
         words = ["PROXY"] if self.is_proxied else []
         words += [self.scheme.upper()] if self.scheme != "http" else []
         return " ".join([*words, "GET", self.path])
@@ -50,9 +62,14 @@ class Request:
 #: Why a request is the one that the kubelet makes itself.
 OWN_PROBE = "the pod's own HTTP probe"
 
+#: The call that the kubelet makes too (https://grpc.io/docs/guides/health-checking/); any server of gRPC answers it with a
+#: `grpc-status`, and be it that it does not know it.
+GRPC_PATH = "/grpc.health.v1.Health/Check"
+
 TCP = Request("tcp", why="nothing says that it speaks HTTP")
 
-#: appProtocol and the first word of a port's name (the convention of Istio and of the Gateway API).
+#: appProtocol (`kubernetes.io/` taken off) and the first word of a port's name, the convention of Istio and of the Gateway
+#: API. Kubernetes itself registers `kubernetes.io/h2c`, `ws` and `wss` (KEP-3726); `grpc` is Istio's word for both.
 PROTOCOL_WORDS = {
     "http": "http",
     "http2": "http",
@@ -63,7 +80,7 @@ PROTOCOL_WORDS = {
     "tls": "tcp",
     "h2c": "h2c",
     "tcp": "tcp",
-    "grpc": "tcp",
+    "grpc": "grpc",
     "mongo": "tcp",
     "mysql": "tcp",
     "postgres": "tcp",
@@ -77,42 +94,63 @@ WEB_PORTS = {80: "http", 8000: "http", 8080: "http", 443: "https", 8443: "https"
 #: Databases and brokers: an HTTP request would be noise in their logs, or block the client as hostile.
 SILENT_PORTS = frozenset(
     {21, 22, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1433, 1521, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 5671}
-    | {6379, 6380, 7687, 8883, 9042, 9092, 9093, 9300, 11211, 26257, 27017, 27018, 50051, 61616}
+    | {6379, 6380, 7687, 8883, 9042, 9092, 9093, 9300, 11211, 26257, 27017, 27018, 61616}
 )
 
 
-def choose(snapshot: Snapshot, port: ServicePort, path: str | None = None) -> Request:
-    """What to say to this port, by the first sign that holds. `path` is the user's own, and itself a sign of HTTP."""
-    for sign in _signs(snapshot, port):
-        if path is None or not sign.is_http:
-            chosen = sign
-        else:
-            chosen = Request(sign.scheme, path, sign.host, sign.why)
-        if path is not None and not chosen.is_http:
-            return Request("http", clean_path(path), why="--path")
-        return Request(chosen.scheme, clean_path(chosen.path), clean_host(chosen.host), chosen.why)
-    return Request("http", clean_path(path), why="--path") if path is not None else TCP
+def choose(snapshot: Snapshot, port: ServicePort, path: str | None = None, scheme: str = "") -> Request:
+    """What to say to this port, by the first sign that holds.
+
+    `path` and `scheme` are the user's own; the path is itself a sign of HTTP, and the scheme outdoes all signs.
+    """
+    if port.protocol == "UDP":
+        return _datagram(port)
+    chosen = _wished(snapshot, port, scheme) if scheme else next(_signs(snapshot, port), TCP)
+    if path is not None and chosen.scheme not in ("http", "https", "h2c"):
+        return Request("http", clean_path(path), why="--path")
+    return replace(chosen, path=clean_path(chosen.path if path is None else path), host=clean_host(chosen.host))
+
+
+def _wished(snapshot: Snapshot, port: ServicePort, scheme: str) -> Request:
+    """The user's scheme, with the path of the pods' own probe where that speaks alike."""
+    if scheme == "grpc":
+        return Request("grpc", GRPC_PATH, why="--scheme")
+    return _like_probe(scheme, _own_probe(snapshot, port), "--scheme")
+
+
+def _datagram(port: ServicePort) -> Request:
+    """A query where the port is one of DNS, else nothing that a server may take for a command."""
+    if 53 in (port.port, port.target_port) or re.split(r"[-_.]", port.name)[0] in ("dns", "domain"):
+        return Request("udp", "", why="the port is one of DNS", is_dns=True)
+    return Request("udp", "", why="nothing says what it speaks")
 
 
 def _signs(snapshot: Snapshot, port: ServicePort) -> Iterator[Request]:
     """What says how this port is spoken to, the most telling first."""
-    pods = [joined.pod for joined in snapshot.endpoints_of(port) if joined.pod] or list(snapshot.pods)
-    numbers = _target_numbers(snapshot, port)
-    probe = next((p for pod in pods for p in _http_probes(pod, port, numbers)), None)
+    numbers, probe = _target_numbers(snapshot, port), _own_probe(snapshot, port)
     if port.app_protocol:
         scheme = _scheme_of_app_protocol(port.app_protocol)
         yield _like_probe(scheme, probe, f"appProtocol {port.app_protocol}")
     if probe:
         yield Request(probe.scheme.lower(), probe.path, probe.host, OWN_PROBE)
+    if any(_is_asked_by_grpc(pod, port, numbers) for pod in _pods(snapshot, port)):
+        yield Request("grpc", GRPC_PATH, why="the pod's own gRPC probe")
     if numbers and numbers <= SILENT_PORTS:
         yield Request("tcp", why=f"port {min(numbers)} is a database's or broker's")
     for name in (port.name, port.target_port if isinstance(port.target_port, str) else ""):
         word = re.split(r"[-_.]", name.lower())[0]
+        if name.lower().startswith("grpc-web"):
+            # gRPC for browsers is HTTP/1.1, and of no use to a client of gRPC.
+            continue
         if spoken := PROTOCOL_WORDS.get(word) or PROTOCOL_WORDS.get(word.rstrip("0123456789")):
-            yield Request(spoken, why=f"the port's name {name}")
+            yield _plainly(spoken, f"the port's name {name}")
     for number in (*sorted(numbers), port.port):
         if number in WEB_PORTS:
             yield Request(WEB_PORTS[number], why=f"port {number}")
+
+
+def _plainly(scheme: str, why: str) -> Request:
+    return Request(scheme, GRPC_PATH if scheme == "grpc" else "/", why=why)
 
 
 def _scheme_of_app_protocol(value: str) -> str:
@@ -124,7 +162,24 @@ def _like_probe(scheme: str, probe: HttpGet | None, why: str) -> Request:
     """The scheme as declared, with the probe's path where the two agree."""
     if probe and probe.scheme.lower() == scheme:
         return Request(scheme, probe.path, probe.host, why)
-    return Request(scheme, why=why)
+    return _plainly(scheme, why)
+
+
+def _pods(snapshot: Snapshot, port: ServicePort) -> list[Pod]:
+    """The pods behind this port, or those that would be."""
+    return [joined.pod for joined in snapshot.endpoints_of(port) if joined.pod] or list(snapshot.pods)
+
+
+def _own_probe(snapshot: Snapshot, port: ServicePort) -> HttpGet | None:
+    """What the kubelet asks this very port by HTTP."""
+    numbers = _target_numbers(snapshot, port)
+    return next((p for pod in _pods(snapshot, port) for p in _http_probes(pod, port, numbers)), None)
+
+
+def _is_asked_by_grpc(pod: Pod, port: ServicePort, numbers: frozenset[int]) -> bool:
+    """Whether the kubelet asks this very port by gRPC for its readiness; such a probe has a number only."""
+    probes = [c.readiness for c in (*pod.containers, *pod.sidecars) if c.readiness]
+    return any(probe.kind == "grpc" and probe.port in numbers for probe in probes)
 
 
 def _target_numbers(snapshot: Snapshot, port: ServicePort) -> frozenset[int]:

@@ -42,6 +42,18 @@ class PathResult:
         return all(o.outcome.is_good == o.is_retry for o in self.ran) and any(o.is_retry for o in self.ran)
 
     @property
+    def spans(self) -> tuple[float, float, float, float]:
+        """Seconds for name lookup, connection, TLS, and from the request to its answer: medians of the good attempts."""
+        if not self.good:
+            return 0.0, 0.0, 0.0, 0.0
+        return (
+            median(o.lookup_seconds for o in self.good),
+            median(max(o.connect_seconds - o.lookup_seconds, 0.0) for o in self.good),
+            median(o.tls_seconds for o in self.good),
+            median(o.first_byte_seconds for o in self.good),
+        )
+
+    @property
     def seconds(self) -> float:
         """The median of the successful attempts' times."""
         return median(o.seconds for o in self.good) if self.good else 0.0
@@ -58,6 +70,9 @@ def join(probes: Iterable[Probe], observations: Sequence[Observation], why_missi
 
 def _result(probe: Probe, observations: tuple[Observation, ...], why_missing: str) -> PathResult:
     ran = [o for o in observations if o.outcome is not Outcome.NOT_RUN]
+    if probe.request.scheme == "udp":
+        # Datagrams get lost, and refusals are sent so many a second only: silence says nothing beside either.
+        ran = [o for o in ran if o.outcome is not Outcome.SILENT] or ran
     if not ran:
         detail = observations[0].detail if observations else why_missing
         return PathResult(probe, observations, Outcome.NOT_RUN, detail)

@@ -144,7 +144,7 @@ def symbol_of(path: PathFacts) -> str:
     """Good, bad, of doubtful value, or as was to be expected."""
     if path.outcome in GOOD:
         return "✔"
-    if path.expected:
+    if path.expected or path.outcome == "silent":
         return "–"
     return "!" if path.outcome in ("http-error", "intermittent") else "✖"
 
@@ -156,8 +156,10 @@ def result_of(path: PathFacts) -> str:
         word = path.detail
     if path.expected:
         word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF, OUT_OF_REACH) else f"{word}, {path.expected}"
-    elif path.outcome in ("no-answer", "reset", "connected", "dns-failed") and path.detail:
+    elif path.outcome in ("no-answer", "reset", "connected", "dns-failed", "silent") and path.detail:
         word = path.detail
+    elif path.outcome == "answered" and path.request.startswith("gRPC"):
+        word = f"{word}, {path.detail}"
     elif path.outcome == "connected":
         word = "connects"
     if path.detail == SHORT_CUT:

@@ -183,9 +183,17 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
     if len(requests) == 1:
         said = f"{next(iter(requests))} on every path."
     else:
+        names = {path.port_name for path in tried}
+        ports = [p for p in report.service.ports if p.request and p.name in names]
         said = (
-            "; ".join(f"{p.request.split(' (')[0]} on port {p.port}" for p in report.service.ports if p.request) + "."
+            "; ".join(
+                f"{p.request.split(' (')[0]} on port {p.port}{'' if p.protocol == 'TCP' else '/' + p.protocol}"
+                for p in ports
+            )
+            + "."
         )
+    if any("gRPC status" in path.detail for path in tried):
+        said += " A gRPC status proves that gRPC is spoken there, and not that the application is well."
     if any(path.detail == SHORT_CUT for path in tried):
         said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
     if report.probe and asked(report):

@@ -214,7 +214,7 @@ def protocol_differs(ev: Evidence) -> Iterator[Match]:
         if port.protocol == "UDP":
             numbers = {joined.port for joined in ev.snapshot.endpoints_of(port) if joined.port}
             if otherwise := declared_otherwise(ev, port, sorted(numbers)):
-                yield _differs(ev, port, otherwise, ("UDP was not tried: nothing could prove it",))
+                yield _differs(ev, port, otherwise, ("a probe pod cannot ask by UDP",))
 
 
 def _differs(ev: Evidence, port: ServicePort, numbers: tuple[int, ...], evidence: tuple[str, ...]) -> Match:

@@ -307,7 +307,7 @@ def _asked(probes: tuple[Probe, ...], story: dict[str, Any]) -> tuple[PathResult
 
 def _observations(probe: Probe, story: dict[str, Any], is_retry: bool) -> Iterator[Observation]:
     entry: dict[str, Any] = next((entry for entry in story.get("paths") or [] if _fits(entry, probe)), {})
-    usual = 200 if probe.request.is_http else "connected"
+    usual = 200 if probe.request.is_http else "silent" if probe.request.scheme == "udp" else "connected"
     answers = entry.get("attempts") or [entry.get("came", usual)]
     if is_retry:
         answers = entry.get("later", answers)
@@ -338,6 +338,9 @@ def _fits(entry: dict[str, Any], probe: Probe) -> bool:
 
 def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Observation:
     seconds = 0.004
+    if probe.request.scheme == "udp":
+        detail = "silent: cannot tell" if answer == "silent" else ""
+        return Observation(probe.id, attempt, Outcome(answer), seconds=seconds, detail=detail, is_retry=is_retry)
     if isinstance(answer, int):
         transfer = {"exitcode": 0, "num_connects": 1, "http_code": answer, "time_total": seconds}
     else:

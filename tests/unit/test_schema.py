@@ -44,7 +44,7 @@ def _any(hint: Any) -> st.SearchStrategy[Any]:
     if origin is tuple:
         return st.lists(_any(arguments[0]), max_size=2).map(tuple)
     if origin is not None:
-        return st.dictionaries(WORDS, WORDS, max_size=2)
+        return st.dictionaries(WORDS, _any(arguments[1]), max_size=2)
     if issubclass(hint, Enum):
         return st.sampled_from(hint)
     return st.builds(hint, **{name: _any(of_field) for name, of_field in get_type_hints(hint).items()})

@@ -223,7 +223,7 @@ def test_an_alias() -> None:
 
 def test_ports_that_could_not_be_tried() -> None:
     ports = (ServicePort(80, 8080), ServicePort(53, 53, "a", "UDP"), ServicePort(54, 54, "b", "SCTP"))
-    expected = "web works on every path that could be tried; 53/UDP and 54/SCTP could not."
+    expected = "web works on every path that could be tried; whether 53/UDP and 54/SCTP answers is not proven."
     assert summary(FROM_POD, of=service(*ports)) == expected
 
 

@@ -176,6 +176,7 @@ OUTCOMES = {
     Outcome.TIMED_OUT: (False, True, False),
     Outcome.DNS_FAILED: (False, True, False),
     Outcome.INTERMITTENT: (False, True, False),
+    Outcome.SILENT: (False, False, False),
     Outcome.NOT_RUN: (False, False, False),
 }
 

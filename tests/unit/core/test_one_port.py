@@ -6,7 +6,7 @@ import pytest
 
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
-from kubectl_svcprobe.facts.one_port import with_port
+from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.facts.snapshot import Snapshot
 
@@ -21,20 +21,20 @@ SNAPSHOT = Snapshot(
 
 def message(word: str) -> str:
     with pytest.raises(UsageError) as caught:
-        with_port(SNAPSHOT, word)
+        with_ports(SNAPSHOT, (word,))
     return str(caught.value)
 
 
 @pytest.mark.parametrize("word", ["443", "https"])
 def test_a_port_by_number_or_name(word: str) -> None:
-    cut = with_port(SNAPSHOT, word)
+    cut = with_ports(SNAPSHOT, (word,))
     assert cut.service is not None
     assert [port.port for port in cut.service.ports] == [443]
     assert cut.routes == ()
 
 
 def test_no_port_asked_for_changes_nothing() -> None:
-    assert with_port(SNAPSHOT, "") is SNAPSHOT
+    assert with_ports(SNAPSHOT, ()) is SNAPSHOT
 
 
 def test_a_word_that_is_no_port_names_those_there_are() -> None:

@@ -177,13 +177,13 @@ def test_neither() -> None:
     assert reasons(made)["--no-from-here"] == {"NodePort here"}
 
 
-@pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
-def test_what_is_not_tcp_cannot_be_proven(protocol: str) -> None:
+@pytest.mark.parametrize(("protocol", "why"), [("UDP", "curl cannot"), ("SCTP", "not probed")])
+def test_what_is_not_tcp_is_not_tried_from_a_pod(protocol: str, why: str) -> None:
     port = ServicePort(53, 53, "dns", protocol)
     of = snapshot(service(port), piece(endpoint("10.0.0.1"), port=53, name="dns", protocol=protocol))
     made = plan(of)
     assert made.probes == ()
-    assert reasons(made) == {f"{protocol}: neither curl nor a connect can prove it": {"Endpoint", "ClusterIP", "DNS"}}
+    assert reasons(made) == {f"{protocol}: {why}": {"Endpoint", "ClusterIP", "DNS"}}
 
 
 def test_nothing_behind_it() -> None:

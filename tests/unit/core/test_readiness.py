@@ -188,13 +188,18 @@ def test_no_service_has_no_facts_but_its_name() -> None:
     assert node_facts(Snapshot("shop", "web", "T")) == ()
 
 
-def test_a_port_s_request_is_said_with_its_sign_and_only_for_tcp() -> None:
-    ports = (ServicePort(80, 8080, "http"), ServicePort(53, 53, "dns", "UDP"))
+def test_a_port_s_request_is_said_with_its_sign_and_none_for_sctp() -> None:
+    ports = (ServicePort(80, 8080, "http"), ServicePort(53, 53, "dns", "UDP"), ServicePort(9, 9, "m3ua", "SCTP"))
     facts = service_facts(snapshot(service(*ports)), "/x")
-    assert [port.request for port in facts.ports] == ["GET /x (the port's name http)", ""]
+    assert [port.request for port in facts.ports] == [
+        "GET /x (the port's name http)",
+        "DNS query over UDP (the port is one of DNS)",
+        "",
+    ]
     assert [(port.name, port.protocol, port.port, port.target_port) for port in facts.ports] == [
         ("http", "TCP", 80, 8080),
         ("dns", "UDP", 53, 53),
+        ("m3ua", "SCTP", 9, 9),
     ]
 
 

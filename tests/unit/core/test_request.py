@@ -51,7 +51,12 @@ SIGNS = [
         "TCP connect",
         "appProtocol example.com/x",
     ),
-    ("gRPC", ServicePort(80, 80, app_protocol="grpc"), "TCP connect", "appProtocol grpc"),
+    (
+        "gRPC",
+        ServicePort(80, 80, app_protocol="grpc"),
+        "gRPC POST /grpc.health.v1.Health/Check",
+        "appProtocol grpc",
+    ),
     ("a name", ServicePort(1234, 4321, "http"), "GET /", "the port's name http"),
     ("a name with a digit in its word", ServicePort(1, 2, name="h2c-api"), "H2C GET /", "the port's name h2c-api"),
     ("a name's first word", ServicePort(1234, 4321, "https-admin"), "HTTPS GET /", "the port's name https-admin"),

@@ -14,14 +14,15 @@ from tests.unit.core.build import piece, service, snapshot
 WORDS = {
     "http": "http http2 web ws",
     "https": "https wss",
-    "tcp": "tls tcp grpc mongo mysql postgres postgresql redis amqp kafka",
+    "grpc": "grpc",
+    "tcp": "tls tcp mongo mysql postgres postgresql redis amqp kafka",
 }
 
 WEB = {"http": "80 8000 8080", "https": "443 8443"}
 
 SILENT = (
     "21 22 25 53 110 143 389 465 587 636 993 995 1433 1521 1883 2181 2379 3306 4222 5432 5671 5672 6379 6380 7687 8883 "
-    "9042 9092 9093 9300 11211 26257 27017 27018 50051 61616"
+    "9042 9092 9093 9300 11211 26257 27017 27018 61616"
 )
 
 

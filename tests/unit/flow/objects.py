@@ -114,7 +114,7 @@ class Kubelet:
         """A line for each transfer that the command line asks for, after the pod's resolv.conf."""
         lines = [RESOLV_CONF]
         for index, word in enumerate(command):
-            if mark := re.match(r"\nsvcprobe:(\d+:\d+) ", word):
+            if mark := re.match(r"\\nsvcprobe:(\d+:\d+) ", word):
                 url = command[command.index("--url", index) + 1]
                 lines.append(f"svcprobe:{mark.group(1)} {json.dumps({'url': url, **self.answer(url)})}\n")
         return "".join(lines).encode()
