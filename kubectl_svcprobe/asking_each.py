@@ -29,7 +29,7 @@ from kubectl_svcprobe.probe.podlife import PodRun
 from kubectl_svcprobe.probe.podspec import PodOptions, manifest
 from kubectl_svcprobe.probe.results import PathResult, asked_from, join, with_true_names
 from kubectl_svcprobe.report import NodeProbe, ProbeFacts
-from kubectl_svcprobe.words import count
+from kubectl_svcprobe.words import count, listed
 
 #: What the API server says where a quota does not allow another pod.
 QUOTA = "exceeded quota"
@@ -70,6 +70,11 @@ class EachNodeAsker:
         """What the pods saw, judged by the view of the node that fails least; what failed is asked once more."""
         probes, asking = plan.from_vantage(Vantage.POD), asking_nodes(snapshot)
         options = self.plans(snapshot, plan)
+        if probes and not options:
+            why = listed(f"{name}: {reason}" for name, reason in (asking.unable or {}).items()) or "none could be read"
+            self.pods.run.note(
+                f"no node is known that could be asked from ({why}); one pod asks from wherever it is taken"
+            )
         if not probes or not options:
             return self.pods.ask(snapshot, plan)
         self.pods.run.say(f"asking from {count(len(options), 'node')}")

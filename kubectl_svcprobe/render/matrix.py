@@ -84,9 +84,12 @@ def matrix(paths: Sequence[PathFacts], report: Report, paper: Paper) -> Iterator
     if len(rows) > 1:
         yield ""
         yield from _table(rows, paper)
+    by_problem: dict[str, list[str]] = {}
     for node in not_asked(report):
+        by_problem.setdefault(node.problem, []).append(node.node)
+    for problem, names in by_problem.items():
         yield ""
-        yield from paper.wrapped(f"? {node.node}: could not ask from there: {node.problem}", rest="  ")
+        yield from paper.wrapped(f"? {names_of(names)}: could not ask from there: {problem}", rest="  ")
     if report.probe and report.probe.unasked_nodes:
         more = count(report.probe.unasked_nodes, "more node")
         yield ""

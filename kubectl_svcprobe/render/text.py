@@ -219,7 +219,7 @@ def _pods(report: Report, probe: ProbeFacts) -> str:
     """The pods of several nodes, and whether they are gone."""
     nodes = asked(report)
     again = sum(node.settled for node in nodes)
-    waited = f" ({again} of them asked again what failed, 5 s later)" if again else ""
+    waited = f" (on {again} of them one that waited 5 s first)" if again else ""
     gone = f"not all gone after {probe.seconds:.1f} s" if probe.leftover else f"gone again after {probe.seconds:.1f} s"
     where = f"Probe pods on {count(len(nodes), 'node')}{waited}, in {probe.namespace}"
     return f"{where}, {_identity(probe)}, {gone}.{_differences(probe)}"

@@ -129,3 +129,11 @@ def test_a_service_with_nothing_behind_it_costs_no_pod() -> None:
     kubelets = Kubelets(cluster, {})
     report, _ = look(cluster)
     assert (codes(report), kubelets.pods) == (["SVC201"], [])
+
+
+def test_where_no_node_is_known_one_pod_asks_and_that_is_said() -> None:
+    cluster = cluster_of({**node("node-1"), "status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    kubelet = o.Kubelet(cluster)
+    report, (note,) = look(cluster)
+    assert (len(kubelet.pods), report.probe and report.probe.each_node) == (1, ())
+    assert "node-1: it is not ready" in note
