@@ -32,8 +32,16 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> int:
     """Inspect a Service, try every way in, and say which hop is broken.
 
-    SERVICE is a name, as in devops, svc/devops, devops:80 or devops:http; without one, all Services of the namespace are
-    listed with their health, and nothing is tried.
+    SERVICE is whatever is at hand; without one, all Services of the namespace are listed with their health, and nothing is
+    tried.
+
+    \b
+      devops, svc/devops, devops:80, devops:http     a name, and a port by number or name
+      devops.shop, devops.shop.svc.cluster.local     a DNS name
+      http://devops.shop:8080/healthz                a URL: its scheme, port and path are probed
+      deploy/web, sts/db, ds/x, rs/x, job/x, pod/x   the Services that select its pods
+      ingress/x, httproute/x, grpcroute/x, route/x   the Services that it leads to
+      10.96.0.7, 172.30.0.11:30588, [fd00::1]:80     an address: whose is it?
 
     \b
     More commands:

@@ -135,6 +135,11 @@ def ports_to(service: Service, number: int, pods: Iterable[Pod]) -> list[str]:
     return list(dict.fromkeys(str(port.port) for port in found))
 
 
+def has_port(service: Service, port: str) -> bool:
+    """Whether a Service has a port of that number or name."""
+    return any(port in (str(p.port), p.name) for p in service.ports)
+
+
 def ports_of(service: Service) -> str:
     """`80 and 443`."""
     return listed(dict.fromkeys(str(port.port) for port in service.ports)) or "none"

@@ -8,7 +8,7 @@ from typing import Any
 from kubectl_svcprobe import kinds
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.errors import NoService, NotFound
-from kubectl_svcprobe.facts.found import Found, Search, nearest_selector, selecting
+from kubectl_svcprobe.facts.found import Found, Search, has_port, nearest_selector, selecting
 from kubectl_svcprobe.facts.json_fields import at, items, mapping, strings, text
 from kubectl_svcprobe.facts.model import Json, Meta
 from kubectl_svcprobe.facts.reader import label_selector
@@ -70,11 +70,10 @@ def _selecting(search: Search, target: Target, named: ObjectName, every: list[di
     pods = "it" if named.kind is kinds.POD else "its pods"
     found = selecting(services, every)
     if found:
-        one_of = (
-            f"one of {count(len(found), 'Service')} that select {pods}"
-            if len(found) > 1
-            else f"the Service that selects {pods}"
-        )
+        several = f"one of {count(len(found), 'Service')} that select {pods}"
+        one_of = several if len(found) > 1 else f"the Service that selects {pods}"
+        # Where none has the port, the first of them will say so.
+        found = tuple(s for s in found if not target.port or has_port(s, target.port)) or found[:1]
         return tuple(
             Found(s.namespace, s.name, target.port, f"{named}: service {s.namespace}/{s.name} is {one_of}")
             for s in found

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.docs import cli, coverage, exit_codes, findings, permissions, probe_pod, schema
+from tools.docs import cli, coverage, exit_codes, findings, permissions, probe_pod, schema, targets
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -21,6 +21,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "rbac-probe.yaml": permissions.probe_manifest,
     "rbac-read.yaml": permissions.read_manifest,
     "schema.json": schema.document,
+    "targets.md": targets.page,
 }
 
 
