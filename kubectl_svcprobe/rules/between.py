@@ -66,7 +66,7 @@ def _pair(ev: Evidence, port: ServicePort, pair: tuple[str, str], trouble: Troub
         headline=f"{ev.part(port)} {what}, so {'probably ' if _policies(ev) else ''}the way {them} is broken.",
         message=f"Connection attempts from {start} to the pods on {end}"
         + (", and the other way round," if both else "")
-        + f" were not answered; {listed(reaching)} {'reaches' if len(reaching) == 1 else 'reach'} them on {end}.",
+        + f" were not answered; the pods on {end} answer {listed(reaching)}.",
         evidence=tuple(_ways(ev, port, ways)),
         fix=tuple(_network_fixes(ev, pair)),
         confidence=_confidence(ev),
