@@ -51,6 +51,12 @@ policies: $(READY) ## NetworkPolicies by chance: what is foretold, against real 
 	$(LAB) up --reuse
 	SVCPROBE_POLICY_SEED=$(POLICY_SEED) $(BIN)/python -m pytest -s tests/e2e/test_policies.py tests/e2e/test_young_pods.py
 
+.PHONY: nodes-nftables
+nodes-nftables: $(READY) ## what each node sees, in a lab of its own with kube-proxy in nftables mode
+	export LAB_HOME=$$(mktemp -d /tmp/lab-XXXXXX)/lab; \
+	$(LAB) up --proxy-mode nftables && $(BIN)/python -m pytest tests/e2e/test_all_nodes.py; \
+	code=$$?; $(LAB) down; rm -rf "$$(dirname $$LAB_HOME)"; exit $$code
+
 bench: $(READY) ## how fast it is
 	$(LAB) up --reuse
 	$(BIN)/python -m tests.bench
