@@ -183,7 +183,7 @@ def probe_facts(run: PodRun, options: PodOptions, settled: bool) -> ProbeFacts:
         client=client.title,
         labels=client.labels,
         service_account=str(client.spec.get("serviceAccountName", "default")),
-        differs=client.differences(run.node),
+        differs=client.differences(run.node, run.mesh),
     )
 
 

@@ -10,10 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kubectl:
-    """Writes `kubectl` commands that reach the same cluster as this run, with the flags that the user gave."""
+    """Writes `kubectl` commands that reach the same cluster as this run, with the flags that the user gave.
+
+    `vantage` are those by which the probe pod is whom the user wants it to be: another run is to ask as the same.
+    """
 
     context: str = ""
     kubeconfig: str = ""
+    vantage: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, namespace: str, *words: str) -> str:
         """A command line; an empty namespace leaves `-n` away."""
@@ -21,7 +25,10 @@ class Kubectl:
 
     def svcprobe(self, namespace: str, *words: str) -> str:
         """A command line for this tool itself: kubectl takes no flags before a plugin's name."""
-        return shlex.join(["kubectl", "svcprobe", *words, *(["-n", namespace] if namespace else []), *self._flags()])
+        is_own = bool({"--from", "--no-probe"} & set(words))
+        vantage = [word for pair in self.vantage if not is_own and pair[0] not in words for word in pair]
+        where = ["-n", namespace] if namespace else []
+        return shlex.join(["kubectl", "svcprobe", *words, *vantage, *where, *self._flags()])
 
     def patch(self, namespace: str, kind: str, name: str, body: dict[str, Any]) -> str:
         """A merge patch: maps are merged, so only what changes is named."""

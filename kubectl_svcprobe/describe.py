@@ -13,6 +13,7 @@ from kubectl_svcprobe.measured import Timings
 from kubectl_svcprobe.ownership import kept_by
 from kubectl_svcprobe.probe.expect import SHORT_CUT, expectation_of, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
+from kubectl_svcprobe.probe.makers import answered_by
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.plan import ProbePlan
 from kubectl_svcprobe.probe.request import choose
@@ -208,4 +209,5 @@ def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:
         detail=detail,
         expected=expected,
         timings=Timings(*(round(seconds * 1000, 1) for seconds in result.spans)),
+        answered_by=answered_by(result),
     )

@@ -176,7 +176,7 @@ class PathFacts:
     `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none. `from_node` is the
     node of the pod that asked. `expectation` is what a traffic policy declares for this path, as the dataplane does it:
     `answers`, `dropped`, `refused`, `no answer` where the dataplane is not known, `either` where it is left open; empty
-    where no policy is in play.
+    where no policy is in play. `answered_by` is the mesh's proxy that made the answer itself, in the application's place.
     """
 
     kind: str
@@ -198,6 +198,7 @@ class PathFacts:
     expectation: str = ""
     timings: Timings = field(default_factory=Timings)
     certificate: CertificateFacts | None = None
+    answered_by: str = ""
 
 
 @dataclass(frozen=True)

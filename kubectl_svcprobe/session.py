@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from kubectl_svcprobe.commands import Kubectl
 from kubectl_svcprobe.diagnose import Choice
 from kubectl_svcprobe.errors import ExitCode, UsageError
 from kubectl_svcprobe.facts.client import ClientWish
+from kubectl_svcprobe.facts.reader import label_selector
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
 from kubectl_svcprobe.progress import Progress
@@ -55,7 +57,21 @@ class Session:
     @property
     def kubectl(self) -> Kubectl:
         """Writes commands that reach the same cluster."""
-        return Kubectl(self.flags["context"] or "", self.flags["kubeconfig"] or "")
+        return Kubectl(self.flags["context"] or "", self.flags["kubeconfig"] or "", tuple(self._vantage()))
+
+    def _vantage(self) -> Iterator[tuple[str, str]]:
+        """The flags that say for whom the probe pod asks, as they would be given again."""
+        flags = self.flags
+        if flags.get("from_"):
+            yield "--from", f"{flags['from_'][0].lower()}/{flags['from_'][1]}"
+        if flags.get("from_namespace"):
+            yield "--from-namespace", flags["from_namespace"]
+        if flags.get("from_labels"):
+            yield "--from-labels", label_selector(flags["from_labels"])
+        if flags.get("mesh", "auto") != "auto":
+            yield "--mesh", flags["mesh"]
+        for secret in flags.get("image_pull_secret", ()):
+            yield "--image-pull-secret", secret
 
     @property
     def options(self) -> Options:

@@ -23,7 +23,8 @@ class Client:
     `stands_in` is set where the user asked for a client: then what fails, fails for that client. `of` is the object that
     it stands in for, and `title` its name in a sentence. `labels` are the pod's own. `spec` holds the fields of a pod's spec
     that are taken over as they are, `annotations` what a mesh's injector reads, `nodes` where the client runs, `owner` the
-    owner reference that keeps controllers away, and `differs` in words what the pod does not share with its client.
+    owner reference that keeps controllers away. `differs` is in words what the pod does not share with its client,
+    `left_out` the keys of the labels among that, and `mesh` the one that the client's own pods are in, where they say so.
     """
 
     namespace: str = ""
@@ -36,16 +37,22 @@ class Client:
     nodes: tuple[str, ...] = ()
     owner: Mapping[str, Any] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    mesh: str = ""
 
     @property
     def who(self) -> str:
         """The subject of a sentence: `deployment/frontend of shop`, `a pod role=front of shop`, `the probe pod`."""
         return self.title or "the probe pod"
 
-    def differences(self, node: str) -> tuple[str, ...]:
-        """What a pod on this node does not share with the client, the node included."""
-        elsewhere = bool(self.nodes and node and node not in self.nodes)
-        return (*self.differs, *([f"node (the client is on {listed(self.nodes, 3)})"] if elsewhere else []))
+    def differences(self, node: str, mesh: str = "") -> tuple[str, ...]:
+        """What a pod on this node, with the proxy of this mesh, does not share with the client."""
+        found = list(self.differs)
+        if self.nodes and node and node not in self.nodes:
+            found.append(f"node (the client is on {listed(self.nodes, 3)})")
+        if self.mesh and not mesh:
+            found.append(f"proxy of {self.mesh} (--mesh keep asks for it)")
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,13 @@ KEEP_ANNOTATIONS = {
     "Linkerd": {"linkerd.io/inject": "enabled"},
     "Consul": {"consul.hashicorp.com/connect-inject": "true"},
 }
+#: What a label or an annotation of a template says that wants a proxy.
+ASKS_FOR_PROXY = {
+    key: (value, mesh)
+    for wanted in (KEEP_LABELS, KEEP_ANNOTATIONS)
+    for mesh, pairs in wanted.items()
+    for key, value in pairs.items()
+}
 #: The proxy is to be up before curl starts: as a native sidecar where that is known, or by holding the other containers.
 WAIT_FOR_PROXY = {
     "sidecar.istio.io/nativeSidecar": "true",
@@ -112,6 +119,13 @@ class Template:
         return cls(ref, strings(made, "labels"), strings(made, "annotations"), mapping(template, "spec"), made_by=kind)
 
     @property
+    def mesh(self) -> str:
+        """The mesh that its pods are in: by the proxy that runs, or by what the template asks for."""
+        said = {**self.annotations, **self.labels}
+        asked = (mesh for key, (value, mesh) in ASKS_FOR_PROXY.items() if said.get(key) == value)
+        return self.runs_proxy or next(asked, "")
+
+    @property
     def is_on_host_network(self) -> bool:
         """Its pods have their node's addresses."""
         return flag(self.spec, "hostNetwork")
@@ -137,7 +151,7 @@ def stand_in(wish: ClientWish, namespace: str, template: Template | None, nodes:
     """The pod that stands in for a client: `template` is None where only labels were given."""
     theirs = template.labels if template else {}
     spec = template.spec if template else {}
-    mesh = template.runs_proxy if template else ""
+    mesh = template.mesh if template else ""
     kept = {k: v for k, v in {**theirs, **wish.labels}.items() if not is_left_out(k)}
     title = f"{template.of} of {namespace}" if template else f"a pod {in_words(wish.labels)} of {namespace}"
     if template and wish.labels:
@@ -152,6 +166,8 @@ def stand_in(wish: ClientWish, namespace: str, template: Template | None, nodes:
         annotations=_mesh_annotations(wish, template.annotations if template else {}, mesh),
         nodes=nodes,
         differs=tuple(_differs(wish, template)) if template else (),
+        left_out=frozenset(key for key in theirs if is_left_out(key)),
+        mesh=template.mesh if template else "",
     )
 
 
@@ -162,7 +178,7 @@ def is_left_out(key: str) -> bool:
 
 def _differs(wish: ClientWish, template: Template) -> Iterator[str]:
     yield from ALWAYS_DIFFERENT
-    kept = _mesh_annotations(wish, template.annotations, template.runs_proxy)
+    kept = _mesh_annotations(wish, template.annotations, template.mesh)
     if any(key not in kept for key in template.annotations):
         yield "annotations"
     if left := sorted(key for key in template.labels if is_left_out(key) and key not in wish.labels):

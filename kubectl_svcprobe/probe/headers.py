@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: Asked for with every transfer, in this order.
-PROXY_HEADERS = ("server", "l5d-proxy-error")
+PROXY_HEADERS = ("server", "l5d-proxy-error", "x-envoy-upstream-service-time")
 
 #: Asked for in samples only: by them applications say, by custom, which of their pods answered.
 TELLING_HEADERS = ("x-pod-name", "x-pod", "x-hostname", "x-host", "x-served-by", "x-backend", "x-instance", "x-server")

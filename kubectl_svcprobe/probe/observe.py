@@ -56,7 +56,8 @@ class Outcome(str, Enum):
 class Observation:
     """One transfer. Times are seconds; `connect_seconds` is 0 where no connection stood. `is_retry`: from a settled pod.
 
-    `server` is what the answer says that it was made by, `proxy_error` what Linkerd's proxy says went wrong.
+    `server` is what the answer says that it was made by, `proxy_error` what Linkerd's proxy says went wrong, and
+    `is_passed_on` is set where Envoy says that it has the answer from the application.
     `is_tls_hint` marks an answer in plain text that Go's TLS servers give, `is_silent` a connection that stood until its
     time was over. `tls_seconds` and `first_byte_seconds` (from the request to its answer) are spans; `connect_seconds` has
     the lookup in it. `chain` is the DER of the certificates that were shown, the server's own first; `is_trusted` whether an
@@ -76,6 +77,7 @@ class Observation:
     is_retry: bool = False
     server: str = ""
     proxy_error: str = ""
+    is_passed_on: bool = False
     is_tls_hint: bool = False
     is_silent: bool = False
     tls_seconds: float = 0.0
@@ -117,8 +119,8 @@ def read_log(log: bytes, requests: Mapping[int, Request], is_retry: bool = False
 
 def with_headers(seen: Observation, request: Request, values: list[str]) -> Observation:
     """An observation with what the answer's headers say: of proxies, of gRPC, of the pod that answered."""
-    server, error, status, *telling = [*values, "", "", ""][: max(len(values), 3)]
-    seen = replace(seen, server=server, proxy_error=error, telling=tuple(telling))
+    server, error, took, status, *telling = [*values, "", "", "", ""][: max(len(values), 4)]
+    seen = replace(seen, server=server, proxy_error=error, is_passed_on=took.isdigit(), telling=tuple(telling))
     if request.scheme != "grpc" or not seen.http_status:
         return seen
     if said := grpc_detail(status):

@@ -91,6 +91,7 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
             path.detail,
             path.expected,
             path.offered,
+            path.answered_by,
         )
         groups.setdefault(key, []).append(path)
     return list(groups.values())
@@ -154,6 +155,8 @@ def result_of(path: PathFacts) -> str:
     word = str(path.http_status) if path.http_status else path.outcome.replace("-", " ")
     if path.outcome in ("intermittent", "http-error") and path.detail:
         word = path.detail
+    if path.answered_by:
+        word = f"{word} from {path.answered_by}"
     if path.expected:
         word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF, OUT_OF_REACH) else f"{word}, {path.expected}"
     elif path.outcome in ("no-answer", "reset", "connected", "dns-failed", "silent") and path.detail:

@@ -10,7 +10,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.client import STAND_IN_LABELS
 from kubectl_svcprobe.facts.json_fields import text
 from kubectl_svcprobe.facts.model import ServicePort
-from kubectl_svcprobe.facts.traffic import INGRESS
+from kubectl_svcprobe.facts.traffic import INGRESS, RuleAnswer
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome, name_servers
 from kubectl_svcprobe.report import Confidence, Severity
@@ -54,8 +54,8 @@ def network_policy_excludes_client(ev: Evidence) -> Iterator[Match]:
     evidence says for each rule whom it admits, and what the client lacks.
 
     **Known exceptions.** The stand-in lacks the labels by which controllers know their own pods (`pod-template-hash` and
-    such, the report lists them): a policy that goes by one of these would admit the client and not the stand-in. If the
-    client is kept out on purpose, that is what was to be shown.
+    such, the report lists them): where a policy goes by one of these, the verdict is unknown. If the client is kept out on
+    purpose, that is what was to be shown.
 
     **How to confirm.** `curl` in the client itself, or the same command with the labels that the policy asks for:
     `--from-labels`.
@@ -63,7 +63,9 @@ def network_policy_excludes_client(ev: Evidence) -> Iterator[Match]:
     if not ev.snapshot.client.stands_in:
         return
     who = ev.snapshot.client.who
-    for port, lost, sure, openings in excluded(ev):
+    for port, lost, found, openings in excluded(ev):
+        untold = _untold(ev, openings)
+        sure = Confidence.POSSIBLE if untold else found
         side = lost[0].side(INGRESS)
         admitted = listed(dict.fromkeys(whom(opening.rule, opening.policy.meta.namespace) for opening in openings), 2)
         only = "may not admit it" if sure is Confidence.POSSIBLE else f"admits only {admitted}"
@@ -71,17 +73,29 @@ def network_policy_excludes_client(ev: Evidence) -> Iterator[Match]:
         yield Match(
             subject=ev.service.ref,
             port=port.port,
-            headline=f"{who} cannot reach {subject_of(ev, port, lost)}, {why}.",
+            headline=f"{ev.part(port)}: could not tell whether NetworkPolicy {names_of(side)} lets {who} in: "
+            "it goes by a label that only a controller gives."
+            if untold
+            else f"{who} cannot reach {subject_of(ev, port, lost)}, {why}.",
             brief=f"cannot be reached by {who}, {why}",
             message=f"{names_of(side)} restricts who may connect to the pods of {ev.service.name}, and {who} "
             f"{'may not be' if sure is Confidence.POSSIBLE else 'is not'} among them, {WHY[sure]} it gets no answer.",
-            evidence=tuple(lost_in_words(ev, lost)),
+            evidence=(*lost_in_words(ev, lost), *untold),
+            severity=Severity.UNKNOWN if untold else None,
             fix=(
                 *_admit_client(ev, lost, port),
                 *separating_test(ev, sure, lost),
             ),
             confidence=sure,
         )
+
+
+def _untold(ev: Evidence, openings: Sequence[RuleAnswer]) -> list[str]:
+    """What keeps us from telling: rules that go by labels which the client has and the pod in its place has not."""
+    selectors = (peer.pods for opening in openings for peer in opening.rule.peers if peer.pods)
+    asked = {key for s in selectors for key in (*s.labels, *(r.key for r in s.requirements))}
+    missing = sorted(asked & ev.snapshot.client.left_out)
+    return [f"the pod in its place lacks {key}, which only its controller may give" for key in missing]
 
 
 def _admit_client(ev: Evidence, lost: Sequence[Foretold], port: ServicePort) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.mesh import STRICT, IstioPolicies, bypasses, mesh_of, proxy_of
 from kubectl_svcprobe.facts.workload import Pod
+from kubectl_svcprobe.probe.makers import ENVOY
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
@@ -20,7 +21,6 @@ MESH_DOC = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-container
 BEYOND = ("SVC701", "SVC702", "SVC705", "SVC511", "SVC512", "SVC521", "SVC530", "SVC732")
 
 #: How proxies call themselves in the header `server`.
-ENVOY = re.compile(r"envoy", re.I)
 PROXY = re.compile(r"envoy|nginx|openresty|haproxy|traefik|caddy|apache", re.I)
 
 #: What a proxy answers that cannot reach what is behind it.
@@ -104,7 +104,8 @@ def mesh_wants_mutual_tls(ev: Evidence) -> Iterator[Match]:
                 *(() if strict else ("PeerAuthentications could not be read; the application may end them itself",)),
             ),
             fix=(
-                "ask from a pod of the mesh; or past the proxy, whether the application answers:",
+                *_as_one_of_the_mesh(ev),
+                "or past the proxy, whether the application answers:",
                 ev.kubectl(pod.meta.namespace, "port-forward", f"pod/{pod.meta.name}", f":{number}"),
             ),
             confidence=Confidence.CERTAIN if strict else Confidence.LIKELY,
@@ -119,7 +120,8 @@ def mesh_refuses_request(ev: Evidence) -> Iterator[Match]:
     **Why it matters.** The way is open up to the proxy. Whether the application works for clients that are admitted is not
     known.
 
-    **Known exceptions.** The application may answer 403 itself; its answers pass through the same proxy.
+    **Known exceptions.** The application may answer 403 itself; its answers pass through the same proxy. Where Envoy says how
+    long the application took (`x-envoy-upstream-service-time`), the answer is the application's, and nothing is said.
 
     **How to confirm.** Istio's proxy answers `RBAC: access denied`: `curl -i` from a pod shows it. The log of `istio-proxy`
     or `linkerd-proxy` names the refusal.
@@ -133,6 +135,8 @@ def mesh_refuses_request(ev: Evidence) -> Iterator[Match]:
         if mesh == "Istio" and not all(ENVOY.search(o.server) for o in seen if o.server):
             continue
         known = _authorizations(ev, results)
+        if any(o.is_passed_on for o in seen):
+            continue
         if known == ():
             continue
         pod = _pods(ev, results)[0]
@@ -143,6 +147,7 @@ def mesh_refuses_request(ev: Evidence) -> Iterator[Match]:
             message=f"{results[0].probe.request} on port {results[0].probe.path.port} was answered with 403.",
             evidence=tuple(_authorization_evidence(mesh, known, pod)),
             fix=(
+                *_as_one_of_the_mesh(ev),
                 "the proxy's own word for it:",
                 ev.kubectl(pod.meta.namespace, "logs", pod.meta.name, "-c", proxy_of(pod), "--tail", "20")
                 if proxy_of(pod)
@@ -150,6 +155,13 @@ def mesh_refuses_request(ev: Evidence) -> Iterator[Match]:
             ),
             confidence=Confidence.LIKELY if known else Confidence.POSSIBLE,
         )
+
+
+def _as_one_of_the_mesh(ev: Evidence) -> Iterator[str]:
+    """The command that asks with a proxy of its own, where this probe had none."""
+    if not ev.probe or not ev.probe.mesh:
+        yield "ask from within the mesh, by a proxy in the probe pod; with --from as a client that is let in:"
+        yield ev.kubectl.svcprobe(ev.service.namespace, ev.service.name, "--mesh", "keep")
 
 
 def _authorizations(ev: Evidence, results: Sequence[PathResult]) -> tuple[str, ...] | None:
@@ -186,12 +198,14 @@ def proxy_answers_in_its_place(ev: Evidence) -> Iterator[Match]:
     listens elsewhere, or closes connections. With a proxy in front a connection never fails; it is answered so instead.
 
     **Known exceptions.** An application's own 503 passes through a proxy, and may come out with the proxy's name, so it is
-    only called possible. Before curl 7.84 the header is not known, and nothing is said here.
+    only called possible. Where Envoy says how long the application took (`x-envoy-upstream-service-time`), the answer is not
+    the proxy's, and nothing is said. Before curl 7.84 these headers are not known, and nothing is said here.
 
     **How to confirm.** The proxy's log names what it could not reach, and `kubectl port-forward` goes around a mesh's proxy.
     """
     for port in ev.snapshot.service.ports if ev.snapshot.service else ():
-        results = [r for r in ev.offered_endpoints(port) if r.http_status in GATEWAY_ERRORS]
+        failed = [r for r in ev.offered_endpoints(port) if r.http_status in GATEWAY_ERRORS]
+        results = [r for r in failed if not any(o.is_passed_on for o in r.good)]
         made_by = sorted({by for r in results for o in r.good if (by := _maker(o.server, o.proxy_error))})
         if not results or not made_by:
             continue

@@ -137,3 +137,10 @@ def test_the_servers_name_and_the_error_of_a_proxy_are_told() -> None:
     with serving(http(503, "Server: istio-envoy", "l5d-proxy-error: connection refused")) as server:
         (seen,) = first_answer(server).observations
     assert (seen.server, seen.proxy_error) == ("istio-envoy", "connection refused")
+    assert not seen.is_passed_on
+
+
+def test_that_a_proxy_has_it_from_the_application_is_told() -> None:
+    with serving(http(503, "Server: istio-envoy", "x-envoy-upstream-service-time: 12")) as server:
+        (seen,) = first_answer(server).observations
+    assert (seen.server, seen.proxy_error, seen.is_passed_on) == ("istio-envoy", "", True)

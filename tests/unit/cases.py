@@ -14,8 +14,9 @@ A folder of `tests/cases` holds
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
 port-forward finds open, by pod, or why none can be made; all others are closed. `asked` restricts a path to ways of
-speaking (http, https, h2c, tcp, proxied), `from` to a vantage or to a node that asks; curl's fields may have `server` and
-`l5d-proxy-error` too, the headers. With `each-node: true` every node asks, but those of `not-from`, where it is said why.
+speaking (http, https, h2c, tcp, proxied), `from` to a vantage or to a node that asks; curl's fields may have `server`,
+`l5d-proxy-error` and `x-envoy-upstream-service-time` too, the headers.
+With `each-node: true` every node asks, but those of `not-from`, where it is said why.
 """
 
 from __future__ import annotations
@@ -238,7 +239,7 @@ def _probe(
         client=snapshot.client.title,
         labels=snapshot.client.labels,
         service_account=str(snapshot.client.spec.get("serviceAccountName", "default")),
-        differs=snapshot.client.differences(str(story.get("node", "node-1"))),
+        differs=snapshot.client.differences(str(story.get("node", "node-1")), str(story.get("mesh", ""))),
     )
 
 
@@ -347,7 +348,10 @@ def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Obs
         transfer = {"time_total": seconds, **(answer if isinstance(answer, dict) else CURL[answer])}
     observation = decode(probe.id, attempt, transfer, probe.request, is_retry)
     observation = replace(
-        observation, server=str(transfer.get("server", "")), proxy_error=str(transfer.get("l5d-proxy-error", ""))
+        observation,
+        server=str(transfer.get("server", "")),
+        proxy_error=str(transfer.get("l5d-proxy-error", "")),
+        is_passed_on="x-envoy-upstream-service-time" in transfer,
     )
     if isinstance(answer, str) and observation.outcome is not Outcome(answer):
         raise ValueError(f"{answer} is no answer to {probe.request} at {probe.path.target}")

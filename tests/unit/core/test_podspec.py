@@ -201,7 +201,7 @@ def test_so_many_transfers_at_a_time(attempts: int, parallel: str) -> None:
 def test_every_attempt_is_a_transfer_of_its_own_and_says_which() -> None:
     first, second, third, fourth = transfers(Request("http"), TCP, attempts=2)
     marks = [value(t, "-w") for t in (first, second, third, fourth)]
-    headers = r"%header{server}\t%header{l5d-proxy-error}"
+    headers = r"%header{server}\t%header{l5d-proxy-error}\t%header{x-envoy-upstream-service-time}"
     assert marks == [rf"\nsvcprobe:{n} %{{json}}\nserver:{n} {headers}\n" for n in ("0:0", "0:1", "1:0", "1:1")]
 
 

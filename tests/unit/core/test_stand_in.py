@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kubectl_svcprobe.facts.client import OWN_LABELS, STAND_IN_LABELS, Client, ClientWish
+from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.facts.stand_in import SKIP_ANNOTATIONS, SKIP_LABELS, Template, plain, stand_in
 from kubectl_svcprobe.probe.podspec import NEVER_SECONDS, PodOptions, deadline, is_ours, manifest
 from tests.unit.core.build import probe
@@ -128,8 +129,15 @@ def _required(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_where_it_came_to_another_node_that_is_said() -> None:
-    assert client().differences("node-2") == client().differs
-    assert client().differences("node-3")[-1] == "node (the client is on node-2)"
+    assert client().differences("node-2", "Istio") == client().differs
+    assert client().differences("node-3", "Istio")[-1] == "node (the client is on node-2)"
+
+
+def test_where_the_client_is_in_a_mesh_and_its_stand_in_is_not_that_is_said() -> None:
+    assert client().differences("node-2")[-1] == "proxy of Istio (--mesh keep asks for it)"
+    template = Template(ObjectRef("Deployment", "shop", "a"), {}, {"linkerd.io/inject": "enabled"})
+    of = stand_in(ClientWish("Deployment", "a"), "shop", template, ())
+    assert of.differences("")[-1] == "proxy of Linkerd (--mesh keep asks for it)"
 
 
 # --- never ready
