@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubectl_svcprobe import __version__
-from kubectl_svcprobe.client_flags import CLIENT
+from kubectl_svcprobe.client_flags import CLIENT, refuse_without_a_service
 from kubectl_svcprobe.errors import ExitCode, Interrupted, SvcprobeError, UsageError
 from kubectl_svcprobe.flags import ACCESS, INSPECT, check_all_nodes, options
 from kubectl_svcprobe.interrupts import Interrupts
@@ -59,7 +59,10 @@ def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> i
         if not targets:
             raise UsageError("error: --dry-run needs a SERVICE")
         return actions.dry_run(session, targets)
-    return actions.inspect(session, targets) if targets else actions.list_services(session)
+    if not targets:
+        refuse_without_a_service(flags)
+        return actions.list_services(session)
+    return actions.inspect(session, targets)
 
 
 @click.command("kubectl svcprobe cleanup", context_settings=CONTEXT_SETTINGS, options_metavar="[flags]")

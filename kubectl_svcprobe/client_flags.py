@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -89,6 +90,14 @@ class NamespaceName(click.ParamType[str]):
         if not _NAMESPACE.fullmatch(str(value)):
             raise UsageError(f"error: --from-namespace: {value or 'an empty word'} cannot be the name of a namespace")
         return str(value)
+
+
+def refuse_without_a_service(flags: Mapping[str, Any]) -> None:
+    """A list starts no pod, so there is nobody to ask as. Raises UsageError."""
+    for flag in ("from_", "from_labels", "from_namespace"):
+        if flags.get(flag):
+            word = f"--{flag.strip('_').replace('_', '-')}"
+            raise UsageError(f"error: {word} needs a SERVICE: without one, Services are listed from the objects alone")
 
 
 CLIENT = [

@@ -45,7 +45,7 @@ def path_table(paths: Sequence[PathFacts], paper: Paper, wide: bool, where: From
         yield from _table(paths, HEADERS, paper, wide, where)
         return
     for vantage in dict.fromkeys(_vantage(path, where) for path in paths):
-        yield f"From {vantage}:"
+        yield f"A{vantage[1:]}:" if vantage.startswith("as ") else f"From {vantage}:"
         from_there = [path for path in paths if _vantage(path, where) == vantage]
         yield from _table(from_there, HEADERS[:-1], paper, wide, where)
 

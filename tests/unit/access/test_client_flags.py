@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_svcprobe.client_flags import ClientName, Labels, NamespaceName
+from kubectl_svcprobe.client_flags import ClientName, Labels, NamespaceName, refuse_without_a_service
 from kubectl_svcprobe.errors import UsageError
 
 RIGHT = [
@@ -74,3 +74,14 @@ def test_a_namespace() -> None:
     for word in ("..", "a/b", "-n", "", "Shop"):
         with pytest.raises(UsageError, match="cannot be the name of a namespace"):
             NamespaceName().convert(word, None, None)
+
+
+def test_a_list_has_nobody_to_ask_as() -> None:
+    refuse_without_a_service({"from_": None, "from_labels": None, "from_namespace": None})
+    for flag, said in (
+        ("from_", "--from needs"),
+        ("from_labels", "--from-labels needs"),
+        ("from_namespace", "namespace needs"),
+    ):
+        with pytest.raises(UsageError, match=f"{said} a SERVICE"):
+            refuse_without_a_service({flag: "x"})
