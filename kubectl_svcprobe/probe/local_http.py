@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubectl_svcprobe.probe.headers import printable
+from kubectl_svcprobe.probe.headers import PROXY_HEADERS, printable
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
@@ -53,7 +53,7 @@ def get(probe: Probe, attempt: int, timing: Timing) -> Observation:
         ) as response:
             waited = time.monotonic() - started - watch.connect - watch.tls
             status = response.status_code
-            server = printable(response.headers.get("server") or "")
+            server, error, took = (printable(response.headers.get(name) or "") for name in PROXY_HEADERS)
     return Observation(
         probe.id,
         attempt,
@@ -65,6 +65,8 @@ def get(probe: Probe, attempt: int, timing: Timing) -> Observation:
         first_byte_seconds=max(waited, 0.0),
         remote_ip=watch.peer,
         server=server,
+        proxy_error=error,
+        is_passed_on=took.isdigit(),
         chain=tuple(watch.certificates),
         is_trusted=_is_trusted(probe, timing) if watch.certificates and attempt == 0 else None,
     )
