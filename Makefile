@@ -8,7 +8,7 @@ POLICY_SEED ?= 4
 COUNT ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults policies bench mutants lab lab-down lab-shell lab-conformance popeye build-lab clean
+.PHONY: help demo test check faults matrix matrix-nftables dual-stack policies bench mutants lab lab-down lab-shell lab-conformance popeye build-lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,16 @@ check: $(READY) ## style and types
 faults: $(READY) ## every fault of tests/faults in the lab, and what is said of it (FAULTS: only these)
 	$(LAB) up --reuse
 	$(BIN)/python -m tests.faults $(FAULTS)
+
+matrix: $(READY) ## every type of Service by every protocol, and what is said of each (MATRIX: only these)
+	$(LAB) up --reuse
+	$(BIN)/python -m tests.matrix $(MATRIX)
+
+matrix-nftables: $(READY) ## the same in a lab of its own, with kube-proxy in nftables mode
+	$(BIN)/python -m tests.matrix --lab nftables $(MATRIX)
+
+dual-stack: $(READY) ## every type of Service with IPv4 and IPv6, in a lab of its own
+	$(BIN)/python -m tests.matrix --lab dual-stack $(MATRIX)
 
 policies: $(READY) ## NetworkPolicies by chance: what is foretold, against real packets (POLICY_SEED: other ones)
 	$(LAB) up --reuse
