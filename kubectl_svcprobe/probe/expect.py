@@ -113,14 +113,15 @@ def is_left_open(snapshot: Snapshot, result: PathResult) -> bool:
 
 
 def refused_beside(results: Iterable[PathResult]) -> list[PathResult]:
-    """Refusals at one address of a node whose other address answers at the same node port."""
+    """Refusals at one address of a node whose other address answers at the same node port, asked from the same place."""
     found = [r for r in results if r.probe.path.kind is PathKind.NODE_PORT]
-    good = {(r.probe.path.node, r.probe.path.port, r.probe.vantage) for r in found if r.outcome.is_good}
-    return [
-        r
-        for r in found
-        if r.outcome is Outcome.REFUSED and (r.probe.path.node, r.probe.path.port, r.probe.vantage) in good
-    ]
+    good = {_asked(r) for r in found if r.outcome.is_good}
+    return [r for r in found if r.outcome is Outcome.REFUSED and _asked(r) in good]
+
+
+def _asked(result: PathResult) -> tuple[str, int, Vantage, str]:
+    """Which node was asked at which port, and from where."""
+    return result.probe.path.node, result.probe.path.port, result.probe.vantage, result.probe.node
 
 
 def _reaches_any_node(results: Iterable[PathResult]) -> bool:
