@@ -210,4 +210,5 @@ def _path_facts(result: PathResult, expected: str, detail: str) -> PathFacts:
         expected=expected,
         timings=Timings(*(round(seconds * 1000, 1) for seconds in result.spans)),
         answered_by=answered_by(result),
+        family=path.family,
     )

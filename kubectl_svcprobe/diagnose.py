@@ -137,13 +137,9 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         return f"{name}: nothing found; left out: {listed(left_out, 9)}."
     service = evidence.service
     if service.is_external_name:
-        return f"{name} is an alias for {service.external_name}; there is nothing of this cluster behind it to try."
+        return _alias_summary(evidence)
     ready = sum(endpoint.ready for endpoint in evidence.snapshot.all_endpoints())
-    good = [
-        r
-        for r in evidence.results
-        if r.outcome.is_good and r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)
-    ]
+    good = [r for r in evidence.results if r.outcome.is_good and r.probe.path.kind not in NO_WAY_IN]
     if good and not any(r.probe.vantage is Vantage.POD for r in good):
         return (
             f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
@@ -164,7 +160,9 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
     if any(r.probe.path.kind in outside for r in good) and not any(
         r.probe.path.kind in outside and r.probe.vantage is Vantage.HERE for r in good
     ):
-        return f"{name} works{whom} inside the cluster; its outside address was not tried from outside."
+        silent = any(r.probe.path.kind in outside and r.probe.vantage is Vantage.HERE for r in evidence.results)
+        how = "does not answer this machine" if silent else "was not tried from outside"
+        return f"{name} works{whom} inside the cluster; its outside address {how}."
     down = [n.meta.name for n in evidence.snapshot.nodes if not n.is_ready and any(p.node_port for p in service.ports)]
     if down:
         return f"{name} works{whom} on every path that was tried; {listed(down)} {'is' if len(down) == 1 else 'are'} not ready."
@@ -183,6 +181,22 @@ def _why_unproven(evidence: Evidence) -> str:
     if any(r.outcome is Outcome.SILENT for r in evidence.results):
         return ": it was silent to this machine, as servers of UDP may be"
     return ": curl speaks TCP only" if evidence.probe or not evidence.results else ""
+
+
+def _alias_summary(evidence: Evidence) -> str:
+    """What is known of a Service that is an alias for a name."""
+    service, where = evidence.service, evidence.snapshot.client_namespace
+    alias = f"{service.name} is an alias for {service.external_name.rstrip('.')}"
+    by_name = evidence.from_pod(PathKind.DNS)
+    if any(r.outcome.is_good and r.outcome is not Outcome.RESOLVED for r in by_name):
+        return f"{alias}, which answers a pod of {where}."
+    if any(r.outcome is Outcome.RESOLVED for r in by_name):
+        return f"{alias}, which resolves in a pod of {where}."
+    return f"{alias}; nothing was tried."
+
+
+#: What tells of the vantage, or of a node, and is no way in.
+NO_WAY_IN = (PathKind.CONTROL, PathKind.PROXY_HEALTH, PathKind.HEALTH_CHECK)
 
 
 def _from_where(evidence: Evidence) -> str:

@@ -19,7 +19,7 @@ def find(code: str) -> Rule:
         return found
     if code.upper() in RETIRED:
         raise UsageError(f"error: {code.upper()} is retired: {RETIRED[code.upper()]}")
-    raise UsageError(f"error: no finding has the code {code}; there are {listed(sorted(BY_CODE), 100)}")
+    raise UsageError(f"error: no finding has the code {code}; there are {listed(sorted(BY_CODE), len(BY_CODE))}")
 
 
 def page(rule: Rule, paper: Paper) -> str:

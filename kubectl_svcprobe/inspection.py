@@ -14,6 +14,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
+from kubectl_svcprobe.facts.lookup import look_up_names
 from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import Vantage
@@ -41,6 +42,7 @@ class Inspector:
         """
         self.run.say(f"reading service/{name} in {namespace}")
         snapshot = self.read(namespace, name, port)
+        snapshot = look_up_names(snapshot) if self.run.options.from_here else snapshot
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)

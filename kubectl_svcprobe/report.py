@@ -173,10 +173,11 @@ class NodeFacts:
 class PathFacts:
     """A way in, and what came of it.
 
-    `milliseconds` is the median of the attempts that succeeded; `expected` says why a failure is none. `from_node` is the
-    node of the pod that asked. `expectation` is what a traffic policy declares for this path, as the dataplane does it:
-    `answers`, `dropped`, `refused`, `no answer` where the dataplane is not known, `either` where it is left open; empty
-    where no policy is in play. `answered_by` is the mesh's proxy that made the answer itself, in the application's place.
+    `family` is IPv4 or IPv6 where a name was asked for by one of them. `milliseconds` is the median of the attempts that
+    succeeded; `expected` says why a failure is none. `from_node` is the node of the pod that asked. `expectation` is what a
+    traffic policy declares for this path, as the dataplane does it: `answers`, `dropped`, `refused`, `no answer` where the
+    dataplane is not known, `either` where it is left open; empty where no policy is in play. `answered_by` is the mesh's
+    proxy that made the answer itself, in the application's place.
     """
 
     kind: str
@@ -199,6 +200,7 @@ class PathFacts:
     timings: Timings = field(default_factory=Timings)
     certificate: CertificateFacts | None = None
     answered_by: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True)

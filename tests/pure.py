@@ -18,6 +18,7 @@ IMPURE = {
     "facts/clients.py",
     "facts/closer.py",
     "facts/collect.py",
+    "facts/lookup.py",
     "facts/reader.py",
     "flags.py",
     "facts/found.py",

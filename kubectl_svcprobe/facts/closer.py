@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from kubectl_svcprobe.access import resources as r
+from kubectl_svcprobe.facts.alias import service_meant
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
 from kubectl_svcprobe.facts.model import ObjectRef, Service
 from kubectl_svcprobe.facts.node import Event
@@ -29,15 +30,26 @@ def look_closer(reader: Reader, snapshot: Snapshot) -> Snapshot:
     service = snapshot.service
     if service is None:
         return _look_for_name(reader, snapshot)
+    if service.is_external_name:
+        return _look_at_alias(reader, snapshot, service.external_name)
     if service.selector and not snapshot.pods and not reader.refused("Pod"):
         return _look_for_labels(reader, snapshot)
     if any(not pod.is_ready and not pod.is_finished for pod in snapshot.pods):
         return _look_at_unready(reader, snapshot)
-    if not service.selector and not service.is_external_name:
+    if not service.selector:
         return _look_at_slices(reader, snapshot)
     if flapped := [pod for pod in snapshot.pods if _has_just_come_back(pod, snapshot.taken)]:
         return _look_at_events(reader, snapshot, flapped)
     return snapshot
+
+
+def _look_at_alias(reader: Reader, snapshot: Snapshot, name: str) -> Snapshot:
+    """The Service of this cluster that an alias leads to, if it is one's."""
+    meant = service_meant(name)
+    if meant is None:
+        return snapshot
+    found = reader.read_optional(r.SERVICES, meant[0], Service.from_json, fields=f"metadata.name={meant[1]}")
+    return replace(snapshot, alias_of=found.result())
 
 
 def _has_just_come_back(pod: Pod, taken: str) -> bool:

@@ -7,11 +7,13 @@ exception, except for the one object without which there is nothing to say: the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
+from kubectl_svcprobe.facts.alias import service_meant
 from kubectl_svcprobe.facts.around import look_around
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.closer import look_closer
@@ -119,15 +121,18 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             pod_events=pod_events.result(),
         )
         everything = replace(everything, unread=reader.account())
-    return [_part(everything, service) for service in sorted(services, key=lambda s: s.meta.name)]
+    return [_part(everything, service, services) for service in sorted(services, key=lambda s: s.meta.name)]
 
 
-def _part(everything: Snapshot, service: Service) -> Snapshot:
+def _part(everything: Snapshot, service: Service, services: Sequence[Service]) -> Snapshot:
     """The share of a namespace's facts that belongs to one Service."""
     pods = matching(dict(service.selector), everything.namespace_pods or ()) if service.selector else ()
     names = {pod.meta.name for pod in pods}
+    meant = service_meant(service.external_name)
+    is_here = meant is not None and meant[0] == service.namespace
     return replace(
         everything,
+        alias_of=tuple(s for s in services if meant and s.name == meant[1]) if is_here else None,
         name=service.meta.name,
         service=service,
         slices=tuple(s for s in everything.slices if s.service_name == service.meta.name),

@@ -24,6 +24,7 @@ class EndpointPort:
 class Endpoint:
     """One address behind a Service, with the conditions as the EndpointSlice API defines their defaults.
 
+    `hostname` is the name that the DNS has for it alone, below the Service's.
     `for_zones` and `for_nodes` are its hints: whose clients it is meant for.
     """
 
@@ -33,6 +34,7 @@ class Endpoint:
     terminating: bool = False
     node: str = ""
     zone: str = ""
+    hostname: str = ""
     target: ObjectRef | None = None
     for_zones: frozenset[str] = frozenset()
     for_nodes: frozenset[str] = frozenset()
@@ -50,6 +52,7 @@ class Endpoint:
             terminating=flag(conditions, "terminating"),
             node=text(obj, "nodeName"),
             zone=text(obj, "zone"),
+            hostname=text(obj, "hostname"),
             target=ObjectRef(text(target, "kind"), text(target, "namespace"), text(target, "name")) if target else None,
             for_zones=frozenset(text(hint, "name") for hint in items(hints, "forZones")),
             for_nodes=frozenset(text(hint, "name") for hint in items(hints, "forNodes")),

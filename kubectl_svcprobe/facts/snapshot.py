@@ -56,6 +56,7 @@ class Snapshot:
     `pods` are those that the selector matches, `policies` those of its namespace and of the client's. All from
     `namespace_pods` to `elsewhere` is only read when a first look shows that it is needed; None means that nobody asked,
     and for what is optional (`pods_elsewhere`, `autoscalers`, `revisions`, `stray_slices`) also that it was refused.
+    `lookups` are addresses that this machine finds behind names, `alias_of` the Service of this cluster that an alias is for.
     """
 
     namespace: str
@@ -92,6 +93,8 @@ class Snapshot:
     dns_slices: tuple[EndpointSlice, ...] | None = None
     dns_pods: tuple[Pod, ...] | None = None
     dns_workloads: tuple[Workload, ...] = ()
+    lookups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    alias_of: tuple[Service, ...] | None = None
     unread: tuple[Unread, ...] = ()
 
     def could_read(self, *kinds: str) -> bool:

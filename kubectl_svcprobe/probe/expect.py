@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubectl_svcprobe.facts.locality import local
+from kubectl_svcprobe.facts.provider import internal_scheme
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.expectation import Expectation, expectation
 from kubectl_svcprobe.probe.exposure import AT_THE_EDGE, PathKind, Vantage
@@ -20,12 +21,18 @@ OUT_OF_REACH = "not reachable from there"
 #: What the report says of a pod's failure at a node port under `externalTrafficPolicy: Local`.
 NO_PROOF = "no proof: policy Local"
 
+#: What it says of a health check node port that rightly says no, and of an internal load balancer.
+NO_ENDPOINT, INTERNAL = "no endpoint there", "an internal address"
+
 LOST = (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
 
 
 def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathResult]) -> str:
     """Why this failure says nothing against the Service, in a word or two; empty if it does, or if it is no failure."""
     path = result.probe.path
+    if path.kind is PathKind.HEALTH_CHECK and snapshot.service and result.http_status == 503:
+        ready = any(e.ready and e.node == path.node for e in snapshot.all_endpoints())
+        return "" if ready else NO_ENDPOINT
     if not result.outcome.is_bad or snapshot.service is None:
         return ""
     if not path.is_offered:
@@ -36,6 +43,12 @@ def why_expected(snapshot: Snapshot, result: PathResult, results: Iterable[PathR
         return NO_PROOF
     if is_out_of_ranges(snapshot, result):
         return "source ranges"
+    if (
+        path.kind is PathKind.LOAD_BALANCER
+        and result.probe.vantage is Vantage.HERE
+        and internal_scheme(snapshot.service)
+    ):
+        return INTERNAL
     if path.kind is PathKind.NODE_PORT and result.probe.vantage is Vantage.HERE and not _reaches_any_node(results):
         return BEYOND_REACH
     if path.kind in AT_THE_EDGE and is_out_of_reach(result):

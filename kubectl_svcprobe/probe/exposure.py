@@ -71,12 +71,17 @@ class ExposurePath:
 
     @property
     def target(self) -> str:
-        """`host:port`, an IPv6 host in brackets; with what it is called there in front, where a proxy knows many names."""
+        """`host:port`, an IPv6 host in brackets; with what it is called there in front, where a proxy knows many names.
+
+        The host alone where no port is asked for.
+        """
         called = f"{self.authority} at " if self.authority and self.kind in AT_THE_EDGE else ""
         return called + self._address
 
     @property
     def _address(self) -> str:
+        if not self.port:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def vantages(self) -> tuple[Vantage, ...]:

@@ -25,6 +25,7 @@ class Outcome(str, Enum):
     ANSWERED = "answered"
     HTTP_ERROR = "http-error"
     CONNECTED = "connected"
+    RESOLVED = "resolved"
     NO_ANSWER = "no-answer"
     RESET = "reset"
     TLS_FAILED = "tls-failed"
@@ -39,7 +40,7 @@ class Outcome(str, Enum):
     @property
     def is_good(self) -> bool:
         """The way is open and somebody answers; what an application says (even 500) is its own affair."""
-        return self in (Outcome.ANSWERED, Outcome.HTTP_ERROR, Outcome.CONNECTED)
+        return self in (Outcome.ANSWERED, Outcome.HTTP_ERROR, Outcome.CONNECTED, Outcome.RESOLVED)
 
     @property
     def is_bad(self) -> bool:
@@ -49,7 +50,8 @@ class Outcome(str, Enum):
     @property
     def reached(self) -> bool:
         """A TCP connection stood, whatever came of it."""
-        return self.is_good or self in (Outcome.NO_ANSWER, Outcome.RESET, Outcome.TLS_FAILED)
+        connected = self in (Outcome.ANSWERED, Outcome.HTTP_ERROR, Outcome.CONNECTED)
+        return connected or self in (Outcome.NO_ANSWER, Outcome.RESET, Outcome.TLS_FAILED)
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,9 @@ _AFTER_CONNECT = {
     92: (Outcome.CONNECTED, "it speaks, but not HTTP/2"),
 }
 
+#: How a mere lookup ends where the name was found: no connection (or no socket) from the loopback address.
+_AFTER_LOOKUP = (7, 28, 45)
+
 #: curl knows "refused" and "no route to host" by one code; a refusal comes back at once, a missing neighbour after ARP's 3 s.
 _REFUSAL_IS_FASTER_THAN = 0.9
 
@@ -216,6 +221,8 @@ def _outcome(transfer: Mapping[str, Any], request: Request) -> tuple[Outcome, st
     code, status = _int(transfer, "exitcode"), _int(transfer, "http_code")
     connected = _int(transfer, "num_connects") > 0
     message = str(transfer.get("errormsg") or "")
+    if request.scheme == "lookup" and code in _AFTER_LOOKUP and "resolv" not in message.lower():
+        return Outcome.RESOLVED, ""
     if not request.is_http and connected:
         return Outcome.CONNECTED, ""
     if request.is_http and status:

@@ -9,7 +9,8 @@ from kubectl_svcprobe.facts.model import Service
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
-from kubectl_svcprobe.probe.request import Request, choose
+from kubectl_svcprobe.probe.outside_paths import HEALTH_REQUEST
+from kubectl_svcprobe.probe.request import LOOKUP, Request, choose
 from kubectl_svcprobe.probe.route_paths import said_at, untried_routes
 
 MAX_ENDPOINTS = 50
@@ -17,6 +18,7 @@ MAX_NODES = 8
 
 #: A virtual address leads to any of several endpoints, so one transfer says little.
 VIRTUAL_ATTEMPTS = 3
+SINGLE = (PathKind.ENDPOINT, PathKind.POD_NAME, PathKind.HEALTH_CHECK)
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,31 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
 
 
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:
-    assert path.service_port is not None
-    request = said_at(path, choose(snapshot, path.service_port, wishes.path, wishes.scheme))
-    return Probe(number, path, vantage, request, 1 if path.kind is PathKind.ENDPOINT else VIRTUAL_ATTEMPTS)
+    return Probe(number, path, vantage, _request(snapshot, path, wishes), _attempts(snapshot, path))
+
+
+def _request(snapshot: Snapshot, path: ExposurePath, wishes: Wishes) -> Request:
+    """What is said there."""
+    if path.kind is PathKind.HEALTH_CHECK:
+        return HEALTH_REQUEST
+    if path.service_port is None:
+        return LOOKUP
+    return said_at(path, choose(snapshot, path.service_port, wishes.path, wishes.scheme))
+
+
+def _attempts(snapshot: Snapshot, path: ExposurePath) -> int:
+    """One where a single somebody is asked, and where it is not of this cluster; else as many as tell several endpoints."""
+    is_alias = snapshot.service is not None and snapshot.service.is_external_name
+    return 1 if is_alias or path.kind in SINGLE else VIRTUAL_ATTEMPTS
 
 
 def _why_not(snapshot: Snapshot, service: Service, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> str | None:
     """The reason why a path is not tried from a vantage; None if it is tried; empty if not worth a word."""
     port = path.service_port
-    if port is None:
-        return None
     if vantage is Vantage.HERE and not wishes.from_here:
         return "--no-from-here"
+    if port is None or service.is_external_name:
+        return None if wishes.from_pod else wishes.no_pod_reason
     if port.protocol not in ("TCP", "UDP"):
         return f"{port.protocol}: not probed"
     if port.protocol == "UDP" and vantage is not Vantage.HERE:
@@ -147,7 +162,10 @@ def _within_bounds(snapshot: Snapshot, paths: Sequence[ExposurePath]) -> tuple[l
             rest = f"{MAX_ENDPOINTS} of {len(endpoints):,} endpoints are tried"
             unprobed.append(Unprobed(PathKind.ENDPOINT, f"{len(endpoints) - MAX_ENDPOINTS:,} more", rest))
         chosen.extend(endpoints[:MAX_ENDPOINTS])
-        chosen.extend(p for p in of_port if p.kind is not PathKind.ENDPOINT and (not p.node or p.node in nodes))
+        tried = {path.subject for path in endpoints[:MAX_ENDPOINTS]}
+        chosen.extend(p for p in of_port if p.kind is PathKind.POD_NAME and p.subject in tried)
+        others = (p for p in of_port if p.kind not in (PathKind.ENDPOINT, PathKind.POD_NAME))
+        chosen.extend(p for p in others if not p.node or p.node in nodes)
     all_nodes = dict.fromkeys(path.node for path in paths if path.kind is PathKind.NODE_PORT)
     if len(all_nodes) > len(nodes):
         rest = f"{len(nodes)} of {len(all_nodes):,} nodes are tried"
@@ -205,8 +223,6 @@ def _pathless(service: Service) -> Iterator[Unprobed]:
     """What the Service offers in name only."""
     if service.is_pending:
         yield Unprobed(PathKind.LOAD_BALANCER, "<pending>", "it has no address")
-    if service.is_external_name:
-        yield Unprobed(PathKind.DNS, service.external_name, "an alias: it leads out of this cluster's Services")
 
 
 def _policies_matter(snapshot: Snapshot) -> bool:

@@ -214,6 +214,11 @@ def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     limit = timing.transfer if request.is_http else timing.silent
     limit = min(limit, ASIDE_SECONDS) if probe.is_aside else limit
     yield from ("--connect-timeout", f"{timing.connect:g}", "-m", f"{limit:g}")
+    if probe.path.family:
+        yield "-6" if probe.path.family == "IPv6" else "-4"
+    if request.scheme == "lookup":
+        # From the loopback address no connection to elsewhere can be made: curl looks up the name, and fails there.
+        yield from ("--interface", "127.0.0.1")
     if request.is_http:
         yield from ("--proto", "=http,https", "-A", "kubectl-svcprobe", "--max-filesize", "1048576")
         yield from ("-H", "Connection: close")

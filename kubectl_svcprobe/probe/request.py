@@ -31,7 +31,7 @@ class Request:
     @property
     def is_http(self) -> bool:
         """Whether it is HTTP of any kind."""
-        return self.scheme not in ("tcp", "udp")
+        return self.scheme not in ("tcp", "udp", "lookup")
 
     @property
     def is_http2(self) -> bool:
@@ -40,14 +40,16 @@ class Request:
 
     def url(self, host: str, port: int) -> str:
         """The URL for curl and requests. A silent TCP connect is `ftp://` to curl: it says nothing before the server does."""
-        netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        netloc = f"[{host}]:{port or DISCARD}" if ":" in host else f"{host}:{port or DISCARD}"
         if not self.is_http:
             return f"ftp://{netloc}/"
         scheme = "https" if self.scheme == "https" else "http"
         return f"{scheme}://{netloc}{self.path}"
 
     def __str__(self) -> str:
-        """In words: `GET /healthz`, `HTTPS GET /`, `gRPC POST /grpc.health.v1.Health/Check`, `TCP connect`, `UDP datagram`."""
+        """In words: `GET /healthz`, `HTTPS GET /`, `gRPC POST /grpc.health.v1.Health/Check`, `TCP connect`, `Name lookup`."""
+        if self.scheme == "lookup":
+            return "Name lookup"
         if self.scheme == "udp":
             return "DNS query over UDP" if self.is_dns else "empty UDP datagram"
         if not self.is_http:
@@ -65,6 +67,11 @@ OWN_PROBE = "the pod's own HTTP probe"
 #: The call that the kubelet makes too (https://grpc.io/docs/guides/health-checking/); any server of gRPC answers it with a
 #: `grpc-status`, and be it that it does not know it.
 GRPC_PATH = "/grpc.health.v1.Health/Check"
+#: Only the name is looked up: no packet leaves for what it leads to (see `podspec`).
+LOOKUP = Request("lookup", why="no port says how clients speak")
+
+#: A URL has a port; that of a lookup is not asked (RFC 863).
+DISCARD = 9
 
 TCP = Request("tcp", why="nothing says that it speaks HTTP")
 

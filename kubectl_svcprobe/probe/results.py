@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, PathKind
+from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, ExposurePath, PathKind
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 
@@ -120,7 +120,7 @@ def within_families(results: Iterable[PathResult], ips: Sequence[str]) -> tuple[
     curl reports the missing route as it does a refusal.
     """
     families = {":" in ip for ip in ips}
-    return tuple(_untried(r) if families and not _family(r.probe.path.host) & families else r for r in results)
+    return tuple(_untried(r) if families and not _family(r.probe.path) & families else r for r in results)
 
 
 def asked_from(results: Iterable[PathResult], node: str) -> tuple[PathResult, ...]:
@@ -128,13 +128,17 @@ def asked_from(results: Iterable[PathResult], node: str) -> tuple[PathResult, ..
     return tuple(replace(r, probe=replace(r.probe, node=node)) for r in results)
 
 
-def _family(host: str) -> set[bool]:
-    """Whether an address is one of IPv6; a name may be of either family."""
+def _family(path: ExposurePath) -> set[bool]:
+    """Whether it is one of IPv6; a name may be of either family, if it is not asked for by one."""
+    host = path.host
+    if path.family:
+        return {path.family == "IPv6"}
     return {True} if ":" in host else {False} if host.replace(".", "").isdigit() else {True, False}
 
 
 def _untried(result: PathResult) -> PathResult:
-    family = "IPv6" if ":" in result.probe.path.host else "IPv4"
+    path = result.probe.path
+    family = path.family or ("IPv6" if ":" in path.host else "IPv4")
     return PathResult(result.probe, (), Outcome.NOT_RUN, f"the probe pod has no {family} address")
 
 

@@ -7,17 +7,21 @@ from collections.abc import Iterator
 from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import JoinedEndpoint, Snapshot
-from kubectl_svcprobe.probe.exposure import DEFAULT_DOMAIN, ExposurePath, PathKind
+from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind
+from kubectl_svcprobe.probe.name_paths import alias_paths, pod_names, service_names
+from kubectl_svcprobe.probe.outside_paths import health_checks, load_balancer_paths
 from kubectl_svcprobe.probe.route_paths import route_paths
 
 
 def find_paths(snapshot: Snapshot) -> tuple[ExposurePath, ...]:
-    """All paths of the Service, port by port, in the order of a packet's way. ExternalName has none."""
+    """All paths of the Service, port by port, in the order of a packet's way."""
     service = snapshot.service
-    if service is None or service.is_external_name:
+    if service is None:
         return ()
+    if service.is_external_name:
+        return (*alias_paths(snapshot, service), *route_paths(snapshot))
     of_ports = (path for port in service.ports for path in _paths_of_port(snapshot, service, port))
-    return (*of_ports, *route_paths(snapshot))
+    return (*of_ports, *health_checks(snapshot, service), *route_paths(snapshot))
 
 
 def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> Iterator[ExposurePath]:
@@ -28,13 +32,12 @@ def _paths_of_port(snapshot: Snapshot, service: Service, port: ServicePort) -> I
             yield endpoint_path(joined, port, joined.endpoint.address in usable)
     for address in service.cluster_ips:
         yield ExposurePath(PathKind.CLUSTER_IP, address, port.port, port)
-    for name in dns_names(service, snapshot.client_namespace):
-        yield ExposurePath(PathKind.DNS, name, _port_behind_name(snapshot, service, port), port)
+    yield from service_names(snapshot, service, port)
+    yield from pod_names(snapshot, service, port)
     if port.node_port:
         for node in snapshot.known_nodes():
-            yield from _node_paths(node, port)
-    for ingress in service.load_balancer_ingress:
-        yield ExposurePath(PathKind.LOAD_BALANCER, ingress.address, port.port, port)
+            yield from (path for path in _node_paths(node, port) if _is_served(service, path.host))
+    yield from load_balancer_paths(snapshot, service, port)
     for address in service.external_ips:
         yield ExposurePath(PathKind.EXTERNAL_IP, address, port.port, port)
 
@@ -52,22 +55,9 @@ def endpoint_path(joined: JoinedEndpoint, port: ServicePort, is_offered: bool) -
     )
 
 
-def dns_names(service: Service, client_namespace: str) -> tuple[str, ...]:
-    """The names that a client of that namespace may use, most general last: the bare one leads into its own namespace only.
-
-    The domain is checked against resolv.conf later.
-    """
-    name, namespace = service.name, service.namespace
-    shortest = name if client_namespace == namespace else f"{name}.{namespace}"
-    return (shortest, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{DEFAULT_DOMAIN}")
-
-
-def _port_behind_name(snapshot: Snapshot, service: Service, port: ServicePort) -> int:
-    """The name of a headless Service leads to the pods themselves: the client meets their port, not the Service's."""
-    if service.is_headless:
-        numbers = [joined.port for joined in snapshot.usable(port)]
-        return numbers[0] if numbers else port.port
-    return port.port
+def _is_served(service: Service, address: str) -> bool:
+    """Whether an address is of a family that the Service has: at no other is its node port served."""
+    return not service.ip_families or ("IPv6" if ":" in address else "IPv4") in service.ip_families
 
 
 def _node_paths(node: Node, port: ServicePort) -> Iterator[ExposurePath]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubectl_svcprobe.render.paths import result_of, symbol_of
+from kubectl_svcprobe.render.paths import KIND_WORDS, result_of, symbol_of
 from kubectl_svcprobe.render.terminal import Paper, cut, ended
 from kubectl_svcprobe.report import NodeProbe, PathFacts, Report
 from kubectl_svcprobe.words import count, listed
@@ -141,7 +141,7 @@ def names_of(names: Sequence[str]) -> str:
 
 
 def _header(kind: str) -> str:
-    return "Endpoints" if kind == "Endpoint" else kind
+    return KIND_WORDS.get(kind, kind)
 
 
 def _worst(cells: dict[str, str]) -> str:

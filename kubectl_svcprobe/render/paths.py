@@ -21,7 +21,11 @@ BESIDE_HEADER = 2
 #: Columns below which the vantage is no column.
 NARROW = 80
 
-GOOD = ("answered", "connected")
+GOOD = ("answered", "connected", "resolved")
+
+
+#: Kinds of paths that read better otherwise than the document has them.
+KIND_WORDS = {"Endpoint": "Endpoints", "PodName": "Pod names", "HealthCheck": "Health check"}
 
 #: Kinds of which each has a line of its own.
 EDGE = tuple(kind.value for kind in AT_THE_EDGE)
@@ -56,7 +60,7 @@ def _table(
     from tabulate import tabulate
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
-    cells = [[_kind(g[0]), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], where)] for g in groups]
+    cells = [[_kind(g), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], where)] for g in groups]
     rows = [row[: len(headers)] for row in cells]
     if not wide:
         _fit(rows, headers, paper.width)
@@ -77,7 +81,7 @@ def _fit(rows: list[list[str]], headers: tuple[str, ...], width: int) -> None:
 
 
 def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
-    """Paths of the same kind, port, vantage and result together, in the order of their first."""
+    """Paths of the same kind, port, vantage and result together, in the order of their first; IPv6 addresses apart."""
     groups: dict[tuple[object, ...], list[PathFacts]] = {}
     for path in paths:
         key = (
@@ -92,13 +96,17 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
             path.expected,
             path.offered,
             path.answered_by,
+            path.kind != "Endpoint" and path.target.startswith("["),
         )
         groups.setdefault(key, []).append(path)
     return list(groups.values())
 
 
-def _kind(path: PathFacts) -> str:
-    return "Endpoints" if path.kind == "Endpoint" else path.kind
+def _kind(group: Sequence[PathFacts]) -> str:
+    """The kind of path; with the family of addresses, where names were asked for by one of them and the other met else."""
+    families = {path.family for path in group}
+    word = KIND_WORDS.get(group[0].kind, group[0].kind)
+    return " ".join([word, *families]).rstrip() if len(families) == 1 else word
 
 
 def _target(group: Sequence[PathFacts], wide: bool) -> str:
@@ -109,12 +117,14 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
         return (
             f"{first.subject} {first.target}" if wide and first.subject != hosts[0] else _endpoints(group, hosts, port)
         )
-    if first.kind == "NodePort" and first.vantage in ("probe pod", "another node") and not wide:
+    if first.kind == "PodName" and not wide:
+        return _names(group, hosts, port)
+    if first.kind in ("NodePort", "HealthCheck") and first.vantage in ("probe pod", "another node") and not wide:
         return f"{listed(dict.fromkeys(path.subject for path in group), 4)} :{port}"
     if len(group) == 1:
         return f"{first.target} ({first.subject})" if wide and first.subject else first.target
     if first.kind == "DNS":
-        return " · ".join(hosts)
+        return " · ".join(dict.fromkeys(host or path.target for host, path in zip(hosts, group, strict=True)))
     return f"{', '.join(_short(hosts))} :{port}"
 
 
@@ -131,7 +141,14 @@ def _endpoints(group: Sequence[PathFacts], hosts: Sequence[str], port: str) -> s
     noun = "address" if any(path.subject == host for path, host in zip(group, hosts, strict=True)) else "pod"
     nodes = {path.node for path in group if path.node}
     where = f" on {count(len(nodes), 'node')}" if nodes else ""
-    return f"{count(len(group), noun)}{where}, port {port}"
+    number = len(group) if noun == "address" else len(names)
+    return f"{count(number, noun)}{where}, port {port}"
+
+
+def _names(group: Sequence[PathFacts], hosts: Sequence[str], port: str) -> str:
+    """Names of pods: the first one whole, and how many more."""
+    others = len(dict.fromkeys(hosts)) - 1
+    return f"{hosts[0]}{f' and {others} more' if others else ''} :{port}"
 
 
 def _short(hosts: Sequence[str]) -> list[str]:
@@ -163,8 +180,8 @@ def result_of(path: PathFacts) -> str:
         word = path.detail
     elif path.outcome == "answered" and path.request.startswith("gRPC"):
         word = f"{word}, {path.detail}"
-    elif path.outcome == "connected":
-        word = "connects"
+    elif path.outcome in ("connected", "resolved"):
+        word = "connects" if path.outcome == "connected" else "resolves"
     if path.detail == SHORT_CUT:
         word = f"{word}, {SHORT_CUT}"
     not_ready = "" if path.offered or path.expected else ", though not ready"

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
-from kubectl_svcprobe.facts.provider import cloud_of, is_k3s
+from kubectl_svcprobe.facts.provider import cloud_of, internal_scheme, is_k3s, is_private
 from kubectl_svcprobe.facts.times import in_words
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Severity
 from kubectl_svcprobe.rules.rule import SERVICE_DOC, Match, rule
 from kubectl_svcprobe.words import listed
@@ -18,8 +19,12 @@ from kubectl_svcprobe.words import listed
 #: The annotation that says what Azure's load balancer asks nodes for, where appProtocol makes it ask by HTTP.
 AZURE_PATH = "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path"
 
-#: Seconds for which a load balancer may be without an address before that is worth a warning.
-PROVISIONING = 60.0
+#: Seconds for which a load balancer may be without an address before that is worth a warning: where no controller has said
+#: a word, and where one has begun, which takes clouds some minutes.
+PROVISIONING, BEGUN = 60.0, 300.0
+
+#: Seconds after which a load balancer that has an address is expected to serve: names have to spread, targets to be checked.
+WARMING_UP = 300.0
 
 
 @rule("SVC520", "load-balancer-pending", Severity.WARNING, reads={"Service"}, source=SERVICE_DOC)
@@ -35,7 +40,8 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
     **How to confirm.** `kubectl describe service SERVICE` shows the events, if any controller takes notice at all; then
     that controller's log. `kubectl get services -A` shows whether other Services of this type have an address.
 
-    **Known exceptions.** In the first minute it is only information: clouds take their time.
+    **Known exceptions.** In the first minute it is only information, and where a controller has taken it up without
+    complaint, in the first five: clouds take their time.
     """
     service = ev.snapshot.service
     if service is None or not service.is_pending:
@@ -55,7 +61,7 @@ def load_balancer_pending(ev: Evidence) -> Iterator[Match]:
         evidence=tuple(_pending_evidence(ev, age)),
         fix=tuple(_pending_fixes(ev, bool(warnings))),
         brief=f"no external address for {in_words(age)}",
-        severity=Severity.INFO if age < PROVISIONING and not warnings else None,
+        severity=Severity.INFO if age < (BEGUN if events else PROVISIONING) and not warnings else None,
     )
 
 
@@ -119,7 +125,8 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
     targets, in the cloud's console, tells whether its health checks succeed.
 
     **Known exceptions.** An internal load balancer, source ranges or a firewall may leave out this machine on purpose;
-    therefore a warning. In the first minutes a cloud's load balancer has an address before it serves.
+    therefore a warning. Where an annotation asks the cloud for an internal one, and in the first five minutes of a Service,
+    when a cloud's load balancer has an address before it serves, it is information only.
     """
     service = ev.snapshot.service
     if service is None:
@@ -133,7 +140,8 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
         if not failed:
             continue
         how = listed(sorted({r.outcome.value.replace("-", " ") for r in failed}))
-        addresses = listed(r.probe.path.target for r in failed)
+        addresses = listed(_address(r) for r in failed)
+        declared = internal_scheme(service) or ev.age(service.meta.created) < WARMING_UP
         yield Match(
             subject=service.ref,
             port=port.port,
@@ -141,11 +149,27 @@ def load_balancer_does_not_answer(ev: Evidence) -> Iterator[Match]:
             message=f"From this machine, {addresses}: {how}.",
             evidence=tuple(_load_balancer_evidence(ev, port)),
             fix=(ev.kubectl(service.namespace, "describe", "service", service.name),),
+            severity=Severity.INFO if declared else None,
         )
 
 
+def _address(result: PathResult) -> str:
+    """The address that was asked, and the name that led there."""
+    path = result.probe.path
+    return f"{path.target} ({path.authority})" if path.authority else path.target
+
+
 def _load_balancer_evidence(ev: Evidence, port: ServicePort) -> Iterator[str]:
-    service = ev.service
+    service, age = ev.service, ev.age(ev.service.meta.created)
+    if scheme := internal_scheme(service):
+        yield f"it is an internal load balancer ({scheme}), which only its own network reaches"
+    elif private := [i.ip for i in service.load_balancer_ingress if is_private(i.ip)]:
+        yield f"{listed(private)} is a private address: this machine may be outside of its network"
+    if age < WARMING_UP:
+        yield f"{service.name} was created {in_words(age)} ago: its load balancer may not serve yet"
+    others = [r for r in ev.from_here(PathKind.LOAD_BALANCER, port) if r.outcome.is_good and r.probe.path.authority]
+    if others:
+        yield f"of the same name, {listed(_address(r) for r in others)} answers"
     if service.load_balancer_source_ranges:
         yield f"loadBalancerSourceRanges admits only {listed(service.load_balancer_source_ranges)}"
     if cloud_of(ev.snapshot.nodes) == "Azure" and "http" in port.app_protocol.lower():

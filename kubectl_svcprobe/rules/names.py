@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.readiness import why_not_ready
@@ -30,6 +30,12 @@ def _failed(ev: Evidence) -> list[PathResult]:
 def _unknown(ev: Evidence) -> list[PathResult]:
     """Names that the DNS says it does not know, which is more than that no answer came."""
     return [r for r in _failed(ev) if r.detail != UNANSWERED]
+
+
+def _spelling(result: PathResult, known: Collection[str]) -> str:
+    """A name as it was asked for: by which family of addresses, where the other one is known."""
+    path = result.probe.path
+    return f"{path.host} by {path.family}" if path.family and path.host in known else path.host
 
 
 def _is_doubtful(ev: Evidence) -> bool:
@@ -64,14 +70,15 @@ def name_does_not_resolve(ev: Evidence) -> Iterator[Match]:
     failed = _unknown(ev)
     if service is None or not failed or not _control_name_resolves(ev):
         return
-    hosts = list(dict.fromkeys(r.probe.path.host for r in failed))
+    known = {r.probe.path.host for r in ev.from_pod(PathKind.DNS) if r.outcome is not Outcome.DNS_FAILED}
+    hosts = list(dict.fromkeys(_spelling(r, known) for r in failed))
     doubtful = _is_doubtful(ev)
     names, verb = listed(hosts), "does" if len(hosts) == 1 else "do"
-    found = [r.probe.path.host for r in ev.from_pod(PathKind.DNS) if r.outcome is not Outcome.DNS_FAILED]
+    found = sorted(known - {r.probe.path.host for r in failed})
     servers, domains = name_servers(ev.resolv_conf), search_domains(ev.resolv_conf)
     evidence = [f"name server {listed(servers)}"] if servers else []
     if found:
-        evidence.append(f"{listed(dict.fromkeys(found))} resolves, so it may be the search list: {' '.join(domains)}")
+        evidence.append(f"{listed(found)} resolves, so it may be the search list: {' '.join(domains)}")
     yield Match(
         subject=service.ref,
         headline=f"{service.name} {FIRST if doubtful else CANNOT} be found by name: {names} {verb} not resolve.",

@@ -13,9 +13,9 @@ A folder of `tests/cases` holds
 
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
-port-forward finds open, by pod, or why none can be made; all others are closed. `asked` restricts a path to ways of
-speaking (http, https, h2c, tcp, proxied), `from` to a vantage or to a node that asks; curl's fields may have `server`,
-`l5d-proxy-error` and `x-envoy-upstream-service-time` too, the headers.
+port-forward finds open, by pod, or why none can be made; all others are closed. `lookups` are the addresses that this
+machine finds behind names. `asked` restricts a path to ways of speaking (http, https, h2c, tcp, proxied), `from` to a vantage
+or to a node that asks; curl's fields may have `server`, `l5d-proxy-error` and `x-envoy-upstream-service-time` too, the headers.
 With `each-node: true` every node asks, but those of `not-from`, where it is said why.
 """
 
@@ -126,6 +126,7 @@ class Case:
     def evidence(self, cluster: FakeCluster | None = None) -> Evidence:
         """All that the rules may look at, in this cluster or the case's own."""
         snapshot, story = self.snapshot(cluster), self._document("observations.yaml")
+        snapshot = replace(snapshot, lookups={n: tuple(a) for n, a in ((story or {}).get("lookups") or {}).items()})
         wishes = Wishes(
             from_pod=story is not None and not story.get("no-probe"),
             from_here=story is not None and not story.get("no-from-here"),
@@ -325,6 +326,7 @@ def _fits(entry: dict[str, Any], probe: Probe) -> bool:
         path.host,
         path.target,
         path.node,
+        path.family,
         path.service_port.name if path.service_port else "",
     )
     spoken = "proxied" if probe.request.is_proxied else probe.request.scheme

@@ -52,7 +52,7 @@ def test_a_header_says_what_is_known_and_nothing_else(fault: Fault) -> None:
     assert fault.cause.strip().endswith((".", "?"))
     assert "\n" not in fault.cause.strip()
     assert not fault.source or re.fullmatch(r"https://\S+", fault.source)
-    assert all(re.fullmatch(r"F\d\d[a-c]?", row) for row in fault.rows)
+    assert all(re.fullmatch(r"F\d{2,3}[a-c]?", row) for row in fault.rows)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

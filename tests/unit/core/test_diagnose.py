@@ -218,7 +218,7 @@ def test_without_anything() -> None:
 
 def test_an_alias() -> None:
     of = service(type="ExternalName", external_name="db.example.com")
-    assert summary(of=of) == "web is an alias for db.example.com; there is nothing of this cluster behind it to try."
+    assert summary(of=of) == "web is an alias for db.example.com; nothing was tried."
 
 
 def test_ports_that_could_not_be_tried() -> None:

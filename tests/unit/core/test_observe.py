@@ -168,6 +168,7 @@ OUTCOMES = {
     Outcome.ANSWERED: (True, False, True),
     Outcome.HTTP_ERROR: (True, False, True),
     Outcome.CONNECTED: (True, False, True),
+    Outcome.RESOLVED: (True, False, False),
     Outcome.NO_ANSWER: (False, True, True),
     Outcome.RESET: (False, True, True),
     Outcome.TLS_FAILED: (False, True, True),

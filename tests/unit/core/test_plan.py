@@ -12,6 +12,7 @@ from kubectl_svcprobe.facts.policy import LabelSelector, NetworkPolicy
 from kubectl_svcprobe.facts.snapshot import Snapshot, Unread
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.plan import MAX_ENDPOINTS, MAX_NODES, ProbePlan, Unprobed, Wishes, make_plan
+from kubectl_svcprobe.probe.request import LOOKUP
 from kubectl_svcprobe.probe.ways import find_paths
 from tests.unit.core.build import balancer, endpoint, node, piece, pod, service, snapshot
 
@@ -54,9 +55,31 @@ def test_all_ways_in_of_a_service_that_has_them_all() -> None:
     ]
 
 
-def test_an_alias_has_no_ways_in_nor_has_no_service() -> None:
-    assert paths(snapshot(service(type="ExternalName", external_name="db.example.com"))) == []
+def test_where_there_is_no_service_there_is_no_way_in() -> None:
     assert find_paths(Snapshot("shop", "web", "")) == ()
+
+
+def test_an_alias_is_asked_by_its_names_and_by_the_name_that_it_is_for() -> None:
+    names = ["web", "web.shop.svc", "web.shop.svc.cluster.local"]
+    alias = service(type="ExternalName", external_name="db.example.com.", cluster_ips=())
+    bare = snapshot(replace(alias, ports=()))
+    assert paths(bare) == [*(f"DNS {name}" for name in names), "ExternalName db.example.com"]
+    port = ServicePort(5432, 5432, "db")
+    of = snapshot(service(port, type="ExternalName", external_name="db.example.com", cluster_ips=()))
+    assert paths(of) == [*(f"DNS {name}:5432" for name in names), "ExternalName db.example.com:5432"]
+
+
+def test_without_a_port_a_name_is_only_looked_up() -> None:
+    alias = service(type="ExternalName", external_name="db.example.com", cluster_ips=())
+    made = plan(snapshot(replace(alias, ports=())))
+    assert {p.request for p in made.probes if p.path.kind is not PathKind.CONTROL} == {LOOKUP}
+
+
+def test_each_family_has_its_own_names_where_there_are_two() -> None:
+    dual = snapshot(service(ip_families=("IPv4", "IPv6")), piece(endpoint("10.0.0.1")))
+    asked = [(p.host, p.family) for p in find_paths(dual) if p.kind is PathKind.DNS]
+    assert asked[:2] == [("web", "IPv4"), ("web.shop.svc", "IPv4")]
+    assert asked[3:5] == [("web", "IPv6"), ("web.shop.svc", "IPv6")]
 
 
 def test_the_name_of_a_headless_service_leads_to_the_pods_own_port() -> None:
@@ -220,9 +243,6 @@ def test_a_node_with_an_external_address_is_tried_from_here_by_that_one_without_
 
 def test_what_a_service_offers_in_name_only() -> None:
     assert plan(healthy(balancer())).unprobed == (Unprobed(PathKind.LOAD_BALANCER, "<pending>", "it has no address"),)
-    alias = plan(snapshot(service(type="ExternalName", external_name="db.example.com", cluster_ips=())))
-    assert alias.probes == ()
-    assert [(u.kind, u.target) for u in alias.unprobed] == [(PathKind.DNS, "db.example.com")]
 
 
 # bounds
