@@ -11,6 +11,9 @@ from kubectl_svcprobe.facts.resolve import Resolver
 from kubectl_svcprobe.run import Options
 from kubectl_svcprobe.target import Target
 
+#: The schemes of URLs that are not about a path.
+WITHOUT_PATH = ("grpc", "tcp", "udp")
+
 
 @dataclass(frozen=True)
 class Meant:
@@ -53,6 +56,8 @@ def with_its_words(options: Options, target: Target) -> Options:
         raise UsageError(f"error: {target.word} and --scheme {scheme} contradict each other; leave one of them out")
     if target.path is not None and options.path is not None and target.path != options.path:
         raise UsageError(f"error: {target.word} and --path {options.path} contradict each other; leave one of them out")
+    if target.scheme in WITHOUT_PATH and options.path is not None:
+        raise UsageError(f"error: --path is for HTTP, and {target.word} asks for no path; leave one of them out")
     path = options.path if target.path is None else target.path
     return replace(options, scheme=target.scheme or options.scheme, path=path)
 

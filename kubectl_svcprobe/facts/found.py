@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.errors import AccessError, Forbidden, Unauthorized
-from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.policy import selects
 from kubectl_svcprobe.facts.reader import Reader, unread
 from kubectl_svcprobe.facts.workload import Pod
@@ -124,7 +124,7 @@ def nearest_selector(services: Iterable[Service], own: dict[str, str]) -> str:
 
 
 def ports_to(service: Service, number: int, pods: Iterable[Pod]) -> list[str]:
-    """The ports of a Service that lead to this port of its pods, as numbers."""
+    """The ports of a Service that lead to this port of its pods, as words."""
     every = list(pods)
     found = [
         port
@@ -132,7 +132,13 @@ def ports_to(service: Service, number: int, pods: Iterable[Pod]) -> list[str]:
         if port.target_port == number
         or any(number in pod.port_numbers(str(port.target_port), port.protocol) for pod in every)
     ]
-    return list(dict.fromkeys(str(port.port) for port in found))
+    return list(dict.fromkeys(word_of(service, port) for port in found))
+
+
+def word_of(service: Service, port: ServicePort) -> str:
+    """What means this port and no other: its number, with the protocol where the number is used twice."""
+    is_twice = sum(p.port == port.port for p in service.ports) > 1
+    return f"{port.port}/{port.protocol.lower()}" if is_twice else str(port.port)
 
 
 def has_port(service: Service, port: str) -> bool:

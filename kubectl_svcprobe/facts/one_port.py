@@ -19,11 +19,19 @@ def with_ports(snapshot: Snapshot, words: Sequence[str], scheme: str = "") -> Sn
     service = snapshot.service
     if service is None or service.is_external_name:
         return snapshot
-    chosen = _of_scheme(service, _named(service, words), scheme)
+    chosen = _of_scheme(service, _named(service, [_own_word(snapshot, service, word) for word in words]), scheme)
     if chosen == service.ports:
         return snapshot
     # A route that leads to another port of it would seem to lead nowhere.
     return replace(snapshot, service=replace(service, ports=chosen), routes=())
+
+
+def _own_word(snapshot: Snapshot, service: Service, word: str) -> str:
+    """The word; of a headless Service, whose clients meet the pods' own ports, the port that leads to such a one."""
+    if not service.is_headless or any(_is_meant(port, word) for port in service.ports):
+        return word
+    met = (port for port in service.ports if word in [str(e.port) for e in snapshot.endpoints_of(port)])
+    return next((str(port.port) for port in met), word)
 
 
 def _named(service: Service, words: Sequence[str]) -> tuple[ServicePort, ...]:

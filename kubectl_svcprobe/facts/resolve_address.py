@@ -9,7 +9,7 @@ from typing import Any
 from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.errors import NoService, UsageError
 from kubectl_svcprobe.facts.endpoint import EndpointSlice
-from kubectl_svcprobe.facts.found import Found, Search, nearest_selector, ports_of, ports_to, selecting
+from kubectl_svcprobe.facts.found import Found, Search, nearest_selector, ports_of, ports_to, selecting, word_of
 from kubectl_svcprobe.facts.json_fields import mapping, texts
 from kubectl_svcprobe.facts.model import Meta, Service
 from kubectl_svcprobe.facts.node import Node
@@ -101,7 +101,7 @@ PERHAPS = ", if that is a node's address: nodes may not be read"
 
 def _by_node_port(search: Search, target: Target, front: str, port: int, end: str) -> tuple[Found, ...]:
     return tuple(
-        _found(service, str(p.port), f"{front}{target.word} is a node port of", end)
+        _found(service, word_of(service, p), f"{front}{target.word} is a node port of", end)
         for service in search.everywhere
         for p in service.ports
         if port and p.node_port == port

@@ -61,6 +61,9 @@ class Request:
         return " ".join([*words, "GET", self.path])
 
 
+#: Why a request is the one that a flag, or a URL in place of the Service's name, asks for.
+AS_ASKED = "as asked for"
+
 #: Why a request is the one that the kubelet makes itself.
 OWN_PROBE = "the pod's own HTTP probe"
 
@@ -114,15 +117,15 @@ def choose(snapshot: Snapshot, port: ServicePort, path: str | None = None, schem
         return _datagram(port)
     chosen = _wished(snapshot, port, scheme) if scheme else next(_signs(snapshot, port), TCP)
     if path is not None and chosen.scheme not in ("http", "https", "h2c"):
-        return Request("http", clean_path(path), why="--path")
+        return Request("http", clean_path(path), why=AS_ASKED)
     return replace(chosen, path=clean_path(chosen.path if path is None else path), host=clean_host(chosen.host))
 
 
 def _wished(snapshot: Snapshot, port: ServicePort, scheme: str) -> Request:
     """The user's scheme, with the path of the pods' own probe where that speaks alike."""
     if scheme == "grpc":
-        return Request("grpc", GRPC_PATH, why="--scheme")
-    return _like_probe(scheme, _own_probe(snapshot, port), "--scheme")
+        return Request("grpc", GRPC_PATH, why=AS_ASKED)
+    return _like_probe(scheme, _own_probe(snapshot, port), AS_ASKED)
 
 
 def _datagram(port: ServicePort) -> Request:

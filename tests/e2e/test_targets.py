@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e import targets
 from tests.e2e.cluster import Namespace
-from tests.e2e.command import Answer, kubectl_svcprobe
+from tests.e2e.command import Answer, kubectl_svcprobe, svcprobe
 from tests.e2e.targets import Row
 from tests.lab import Lab
 
@@ -149,3 +149,16 @@ def test_whatever_is_at_hand_leads_to_its_services(reports: Answers, shop: Mappi
         assert not port or [p["port"] for p in service["ports"]] == [int(port)]
     assert answer.reports[0].json["target"] == row.asked
     assert "cret" not in answer.stdout + answer.stderr
+
+
+def test_a_url_is_asked_as_it_stands(lab: Lab, shop: Mapping[str, str]) -> None:
+    answer = svcprobe(lab, f"http://app:s3cret@explain.{shop['ns']}/hostname?x=1#top", "--one-pod")
+    assert {path["request"] for path in answer.report.paths(vantage="probe pod")} == {"GET /hostname?x=1"}
+    assert set(answer.report.outcomes("ClusterIP").values()) == {"answered"}
+    assert "s3cret" not in answer.stdout + answer.stderr
+
+
+def test_a_word_decides_what_the_pod_would_ask(lab: Lab, shop: Mapping[str, str]) -> None:
+    manifest = kubectl_svcprobe(lab, f"https://explain.{shop['ns']}:80/hostname", "--dry-run").stdout
+    assert "https://" in manifest
+    assert "/hostname" in manifest

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kubectl_svcprobe.errors import UsageError
+from kubectl_svcprobe.facts.endpoint import Endpoint, EndpointPort, EndpointSlice
 from kubectl_svcprobe.facts.model import Meta, Service, ServicePort
 from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.route import Route
@@ -45,3 +48,15 @@ def test_the_port_of_the_pods_and_the_node_port_are_known_as_such() -> None:
     assert message("8080").endswith("(8080 is the port of its pods, which 80 leads to)")
     assert message("tls").endswith("(tls is the port of its pods, which 443 leads to)")
     assert message("30080").endswith("(30080 is a node port, which clients of the nodes use; in the cluster it is 80)")
+
+
+def test_of_a_headless_service_the_pods_own_port_is_a_port_too() -> None:
+    slices = (
+        EndpointSlice(Meta("shop", "web-1"), ports=(EndpointPort("http", 8080),), endpoints=(Endpoint("10.244.1.5"),)),
+    )
+    headless = replace(SNAPSHOT, service=replace(SERVICE, is_headless=True), slices=slices)
+    cut = with_ports(headless, ("8080",))
+    assert cut.service is not None
+    assert [port.port for port in cut.service.ports] == [80]
+    with pytest.raises(UsageError):
+        with_ports(headless, ("8081",))

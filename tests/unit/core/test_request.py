@@ -147,8 +147,8 @@ def test_pods_that_no_endpoint_leads_to_do_not_count_where_others_are() -> None:
 PATHS = [
     ("its own request, with another path", ServicePort(80, 8080), "GET /x", "port 8080"),
     ("HTTPS stays HTTPS", ServicePort(443, 8443), "HTTPS GET /x", "port 8443"),
-    ("what speaks no HTTP is asked by HTTP all the same", ServicePort(80, 5432), "GET /x", "--path"),
-    ("nothing known", ServicePort(1234, 4321), "GET /x", "--path"),
+    ("what speaks no HTTP is asked by HTTP all the same", ServicePort(80, 5432), "GET /x", "as asked for"),
+    ("nothing known", ServicePort(1234, 4321), "GET /x", "as asked for"),
 ]
 
 

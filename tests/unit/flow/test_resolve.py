@@ -56,7 +56,8 @@ def cluster() -> FakeCluster:
         o.service(name, clusterIP="", clusterIPs=[], type="LoadBalancer", selector={"app": "none"}, ports=[_port(port)])
         for name, port in (("shared-a", 81), ("shared-b", 82))
     ]
-    dns = o.service("dns", clusterIP="", clusterIPs=[], selector={})
+    dns_ports = [_port(53, nodePort=30753), {**_port(53, nodePort=30754), "protocol": "UDP"}]
+    dns = o.service("dns", clusterIP="", clusterIPs=[], selector={}, ports=dns_ports)
     dns["metadata"]["annotations"] = {"external-dns.alpha.kubernetes.io/hostname": "a.example, www.shop.test"}
     node = {"kind": "Node", "metadata": {"name": "node-1"}, "spec": {"podCIDRs": ["10.244.1.0/24"]}}
     node["status"] = {
@@ -146,6 +147,7 @@ LEADS = [
     ("192.0.2.81:82", "shared-b:82", ""),
     ("172.30.0.11:30588", "devops:80", "172.30.0.11:30588 is a node port of service shop/devops, on node-1"),
     ("172.30.0.11:30589", "public", "is the health check node port of service shop/public, on node-1"),
+    ("172.30.0.11:30754", "dns:53/udp", "172.30.0.11:30754 is a node port of service shop/dns, on node-1"),
     ("172.30.0.11:8080", "db:5432", "172.30.0.11:8080 is pod agent, which is behind service shop/db"),
     ("10.244.1.5", "devops devops-all", "10.244.1.5 is pod devops-1, which is behind service shop/devops"),
     ("10.244.1.5:9090", "devops:81", ""),
@@ -274,6 +276,8 @@ def test_a_url_and_a_flag_must_not_contradict_each_other() -> None:
         (refusal,) = services_meant(resolver, (parse("https://devops/x"),), options)
         assert isinstance(refusal, UsageError)
         assert what in str(refusal)
+    (refusal,) = services_meant(resolver, (parse("tcp://devops:80"),), Options(path="/x"))
+    assert str(refusal).startswith("error: --path is for HTTP, and tcp://devops:80 asks for no path")
     (agreed,) = services_meant(resolver, (parse("https://devops/x"),), Options(path="/x", scheme="https"))
     assert isinstance(agreed, Meant)
 
