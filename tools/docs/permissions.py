@@ -31,7 +31,9 @@ kubectl -n shop create rolebinding svcprobe-probe-jane --clusterrole svcprobe-pr
 
 `svcprobe-read` bound by a RoleBinding, for one namespace only, is enough for everything but Nodes, which belong to no
 namespace: of node ports, only those of the nodes that run the Service's pods are then tried. The search for a Service
-of the same name in other namespaces, and `cleanup --all-namespaces`, need a ClusterRoleBinding too. The probe pod also
+of the same name in other namespaces, and `cleanup --all-namespaces`, need a ClusterRoleBinding too. So does the search
+for the owner of an address or a host: without, it is looked up in the namespace of `-n`, and if it is not found there, the
+answer is that it cannot be told. The probe pod also
 asks the Service `default/kubernetes`; where its address may not be read, by name only.
 
 ## The probe pod
