@@ -29,6 +29,16 @@ class Said:
     connect_seconds: float = 0.0
 
 
+def has_route(address: str) -> bool:
+    """Whether this machine knows a way to an address of IPv6: a socket of UDP that is connected sends nothing yet."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
+            asked.connect((address, 9))
+    except OSError:
+        return False
+    return True
+
+
 def connect(probe: Probe, timing: Timing) -> Said:
     """A TCP connection in silence. Raises OSError."""
     started = time.monotonic()

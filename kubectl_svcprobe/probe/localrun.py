@@ -9,12 +9,15 @@ from dataclasses import replace
 from math import ceil
 
 from kubectl_svcprobe.probe import local_http
-from kubectl_svcprobe.probe.local_sockets import connect, greet_by_http2, send_datagram
+from kubectl_svcprobe.probe.local_sockets import connect, greet_by_http2, has_route, send_datagram
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
 
 WORKERS = 24
+
+#: Why an address of IPv6 is not tried: that is a matter of this machine and its network, and not of the Service.
+NO_IPV6 = "this machine has no IPv6 route there"
 
 #: Beyond what the limits of all requests come to.
 GRACE_SECONDS = 1.0
@@ -54,8 +57,10 @@ class LocalRun:
 
 
 def try_once(probe: Probe, attempt: int, timing: Timing) -> Observation:
-    """One request, never an exception: what fails is an outcome."""
+    """One request, never an exception: what fails is an outcome. Without IPv6 on this machine, nothing is tried by it."""
     started = time.monotonic()
+    if ":" in probe.path.host and not has_route(probe.path.host):
+        return Observation(probe.id, attempt, Outcome.NOT_RUN, detail=NO_IPV6)
     try:
         found = _ask(probe, attempt, timing)
     except Exception as error:  # whatever a library meets is an outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_svcprobe.probe.localrun import GRACE_SECONDS, LocalRun, try_once
+from kubectl_svcprobe.probe.localrun import GRACE_SECONDS, NO_IPV6, LocalRun, try_once
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.podspec import Timing
 from kubectl_svcprobe.probe.request import Request
@@ -48,6 +48,13 @@ def test_what_is_sent() -> None:
     assert head[0].startswith("GET /a")
     assert head[0].endswith("?x=%20&y=1 HTTP/1.1")
     assert {"Host: shop.example.com", "User-Agent: kubectl-svcprobe", "Connection: close"} <= set(head)
+
+
+@pytest.mark.parametrize("scheme", ["http", "tcp", "udp"])
+def test_an_address_of_ipv6_is_not_tried_where_this_machine_has_no_route_to_it(scheme: str) -> None:
+    nowhere = "fe80::1"  # of a link, and nobody says of which (RFC 4007, section 6)
+    seen = try_once(probe(0, nowhere, 80, Request(scheme, "/")), 0, TIMING)
+    assert (seen.outcome, seen.detail) == (Outcome.NOT_RUN, NO_IPV6)
 
 
 def test_a_redirect_is_not_followed() -> None:
