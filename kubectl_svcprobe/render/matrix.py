@@ -13,7 +13,7 @@ from kubectl_svcprobe.words import count, listed
 GOOD = "✔"
 
 #: Kinds whose paths are told apart by the node that they lead to.
-BY_NODE = ("Endpoint", "NodePort")
+BY_NODE = ("Endpoint", "PodName", "NodePort", "HealthCheck")
 
 #: A row's name is no wider.
 ROW_WIDTH = 28

@@ -181,22 +181,39 @@ def fails_from_some_nodes(ev: Evidence) -> Iterator[Match]:
     """
     if ev.snapshot.service is None or not ev.asked_nodes:
         return
-    for port in ev.service.ports:
-        found = [f for kind in ONE_BY_ONE for f in _left_over(ev, kind, port)]
+    told = set[tuple[str, ...]]()
+    for port in (*ev.service.ports, None):
+        found = [f for kind in (ONE_BY_ONE if port else WITHOUT_PORT) for f in _left_over(ev, kind, port)]
         for nodes in dict.fromkeys(nodes for nodes, _ in found):
-            yield _from_some(ev, port, nodes, [r for who, results in found if who == nodes for r in results])
+            failed = [r for who, results in found if who == nodes for r in results]
+            # A name that is not found is so for every port.
+            names = (*nodes, *(_name(r) for r in failed))
+            if names not in told:
+                yield _from_some(ev, port, nodes, failed)
+            told.add(names)
 
 
 #: Node ports have a rule of their own.
-ONE_BY_ONE = (PathKind.ENDPOINT, PathKind.CLUSTER_IP, PathKind.DNS, PathKind.LOAD_BALANCER, PathKind.EXTERNAL_IP)
+ONE_BY_ONE = (
+    PathKind.ENDPOINT,
+    PathKind.POD_NAME,
+    PathKind.CLUSTER_IP,
+    PathKind.DNS,
+    PathKind.LOAD_BALANCER,
+    PathKind.EXTERNAL_IP,
+)
+
+#: What belongs to the Service, and to no port of it. (Health checks are no way in: pods do not owe each other an answer.)
+WITHOUT_PORT = (PathKind.ALIAS,)
 
 
 def _left_over(
-    ev: Evidence, kind: PathKind, port: ServicePort
+    ev: Evidence, kind: PathKind, port: ServicePort | None
 ) -> Iterator[tuple[tuple[str, ...], Sequence[PathResult]]]:
     """The nodes that a path fails from for no reason that was met, while others are answered; and what these met."""
-    ways = {(way.start, way.end) for way in broken_ways(ev, port)}
-    hit = concerned(ev, port) | set(nodes_with_failing_proxy(ev, port))
+    ports = (port,) if port else ev.service.ports
+    ways = {(way.start, way.end) for one in ports for way in broken_ways(ev, one)}
+    hit = {node for one in ports for node in (*concerned(ev, one), *nodes_with_failing_proxy(ev, one))}
     for found in fails(ev, kind, port):
         failed = [r for r in found.failed if r.outcome is not Outcome.INTERMITTENT]
         if kind is PathKind.ENDPOINT:
@@ -210,10 +227,10 @@ def _left_over(
 def _name(result: PathResult) -> str:
     """A name without its port, and anything else by its kind."""
     path = result.probe.path
-    return path.host if path.kind is PathKind.DNS else f"{path.kind.value} {path.target}"
+    return path.host if path.kind in (PathKind.DNS, PathKind.POD_NAME) else f"{path.kind.value} {path.target}"
 
 
-def _from_some(ev: Evidence, port: ServicePort, nodes: Sequence[str], failed: Sequence[PathResult]) -> Match:
+def _from_some(ev: Evidence, port: ServicePort | None, nodes: Sequence[str], failed: Sequence[PathResult]) -> Match:
     names, good = listed(nodes), [n for n in ev.asked_nodes if n not in nodes]
     is_name = all(r.outcome is Outcome.DNS_FAILED for r in failed)
     targets = dict.fromkeys(_name(r) for r in failed)
@@ -224,8 +241,8 @@ def _from_some(ev: Evidence, port: ServicePort, nodes: Sequence[str], failed: Se
     )
     return Match(
         subject=ObjectRef("Node", "", nodes[0]),
-        port=port.port,
-        headline=f"{ev.part(port)} {what}; from {listed(good)} it answers.",
+        port=port.port if port else 0,
+        headline=f"{ev.part(port) if port else ev.service.name} {what}; from {listed(good)} it answers.",
         message=f"From {names}, {listed(targets)} failed; from {listed(good)} the same is answered.",
         evidence=tuple(f"{_name(r)} from {r.probe.node}: {r.outcome.value.replace('-', ' ')}" for r in failed[:5]),
         fix=(
