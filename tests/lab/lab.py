@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cache, life, pki, prerequisites, workstation
+from . import cache, ingress, life, pki, prerequisites, workstation
 from .families import FAMILIES
 from .layout import DELAY, LOAD_BALANCERS, MASQUERADE, PROXY_MODES, LabError, Layout, Settings, default_home
 from .life import AlreadyRunningError, NotRunningError
@@ -60,6 +60,7 @@ class Lab:
                 raise AlreadyRunningError(f"a lab runs in {layout.home} already")
             life.remove_remains(layout, keep=True)
             layout.save(settings)
+            ingress.fetch(layout, progress)
             life.launch(layout, progress)
         return cls(layout.home)
 

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from . import addons, cache, control_plane, network, pki, policy_agent
+from . import addons, cache, control_plane, ingress, network, pki, policy_agent
 from .api import Api, condition
 from .component import Component
 from .faults import Faults
@@ -78,6 +78,7 @@ class Supervisor:
             self.start_outside()
             if self.nodes:
                 self.components.append(policy_agent.start(self.layout, [*self.nodes]))
+                self.components.append(ingress.start(self.layout, self.settings))
             for task in [pool.submit(self.start_node_programs, node) for node in self.nodes.values()]:
                 task.result()
             self.balancer = LoadBalancer(self.kubectl, self.api, self.programs / "metallb-crds", self.settings.families)
