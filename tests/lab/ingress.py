@@ -64,7 +64,7 @@ def fetch(layout: Layout, progress: Progress) -> None:
 
 def start(layout: Layout, settings: Settings) -> Component:
     """On a link of its own, with a way to the pods; nobody waits for it."""
-    families = tuple(dict.fromkeys((IPV4, *settings.families)))
+    families = settings.link_families
     own = [f"{family.host(60)}/{family.link_length}" for family in families]
     routes = [f"{family.pods} via {family.api}" for family in settings.families]
     network.connect(EDGE, own, [*routes, *(network.NOWHERE[family.match] for family in families)], families)

@@ -66,10 +66,7 @@ class Edge:
                     connection.request("PATCH", f"{path}/status", body, headers)
                     response = connection.getresponse()
                     response.read()
-                    print(
-                        f"{path}: {response.status} {response.read()[:200] if response.status > 299 else ''}",
-                        flush=True,
-                    )
+                    print(f"{path}: {response.status} {response.reason}", flush=True)
 
     def statuses(self) -> Iterator[tuple[str, Object, Object]]:
         for ingress in self.known.get("ingresses", []):
