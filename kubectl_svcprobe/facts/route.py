@@ -54,7 +54,8 @@ class Route:
     """An Ingress, HTTPRoute, GRPCRoute or OpenShift's Route.
 
     `unresolved` are the conditions by which a gateway says that a backend is not right. `addresses` (IPs or names) and
-    `class_name` are an Ingress's, `parents` a gateway's, `refused` a router's of OpenShift; `tls_hosts` are spoken to by TLS.
+    `class_name` are an Ingress's, `parents` a gateway's, `refused` and `admitted` (by one at least) a router's of OpenShift.
+    `tls_hosts` are spoken to by TLS.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Route:
     tls_hosts: tuple[str, ...] = ()
     parents: tuple[Parent, ...] = ()
     refused: tuple[Condition, ...] = ()
+    admitted: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -122,6 +124,7 @@ class Route:
             backends,
             tls_hosts=(host,) if mapping(spec, "tls") else (),
             refused=tuple(c for c in admitted if c and c.status == "False"),
+            admitted=any(c and c.status == "True" for c in admitted),
         )
 
 

@@ -37,7 +37,7 @@ def _meant(service: Service, backend: Backend) -> ServicePort | None:
 def _match(ev: Evidence, route: Route, backend: Backend) -> Match:
     service, meant = ev.service, _meant(ev.service, backend)
     has = listed(f"{p.name} ({p.port})" if p.name else str(p.port) for p in service.ports) or "none"
-    word = "Ingress" if route.kind == "Ingress" else "HTTPRoute"
+    word = route.kind
     note = ""
     if meant and meant.target_port in (backend.number, backend.name):
         note = f"{backend.port} is the port of its pods, which a Service maps {meant.port} to"
@@ -81,18 +81,19 @@ def ingress_names_no_port_of_it(ev: Evidence) -> Iterator[Match]:
 
 @rule("SVC541", "route-names-no-port-of-it", Severity.WARNING, reads={"Service"}, source=GATEWAY_DOC)
 def route_names_no_port_of_it(ev: Evidence) -> Iterator[Match]:
-    """**What.** An HTTPRoute of the Gateway API leads to this Service at a port that it does not have, or its gateway says
-    of it that a backend cannot be resolved.
+    """**What.** An HTTPRoute or GRPCRoute of the Gateway API leads to this Service at a port that it does not have, or its
+    gateway says of it that a backend cannot be resolved.
 
     **Why it matters.** The Service is well, and who comes through the gateway gets 500.
 
     **How to confirm.** `kubectl get httproute NAME -o yaml`: the condition `ResolvedRefs` under `status`.
 
-    **Known exceptions.** HTTPRoutes of other namespaces, which a ReferenceGrant may admit, are not read; where they may
+    **Known exceptions.** Routes of other namespaces, which a ReferenceGrant may admit, are not read; where they may
     not be read at all, nothing is said. An unresolved backend of a route with several may be another one, so that it is
     this one is possible only.
     """
     yield from _wrong_ports(ev, "HTTPRoute")
+    yield from _wrong_ports(ev, "GRPCRoute")
     service = ev.snapshot.service
     for route in ev.snapshot.routes if service else ():
         mine = [b for b in route.backends if service and b.service == service.name]
@@ -101,10 +102,10 @@ def route_names_no_port_of_it(ev: Evidence) -> Iterator[Match]:
         condition, only = route.unresolved[0], len({b.service for b in route.backends}) == 1
         yield Match(
             subject=route.ref,
-            headline=f"{ev.service.name}: HTTPRoute {route.meta.name} "
+            headline=f"{ev.service.name}: {route.kind} {route.meta.name} "
             f"{'cannot resolve it' if only else 'cannot resolve a backend, possibly this one'} ({condition.reason}).",
-            message=f"The gateway says of HTTPRoute {route.meta.name}: {condition.message or condition.reason}",
-            fix=(ev.kubectl(route.meta.namespace, "describe", "httproute", route.meta.name),),
+            message=f"The gateway says of {route.kind} {route.meta.name}: {condition.message or condition.reason}",
+            fix=(ev.kubectl(route.meta.namespace, "describe", route.kind.lower(), route.meta.name),),
             confidence=Confidence.CERTAIN if only else Confidence.POSSIBLE,
         )
 

@@ -17,6 +17,9 @@ Object = dict[str, Any]
 ROOTS = {
     "deployments": "/apis/apps/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
+    "gateways": "/apis/gateway.networking.k8s.io/v1",
+    "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "ingresses": "/apis/networking.k8s.io/v1",
     "events": "/api/v1",
     "jobs": "/apis/batch/v1",
     "namespaces": "/api/v1",
