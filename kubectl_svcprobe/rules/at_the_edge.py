@@ -14,6 +14,7 @@ from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.edges import leading
 from kubectl_svcprobe.rules.rule import INGRESS_DOC, Match, rule
+from kubectl_svcprobe.words import listed
 
 #: What a proxy says when it has nobody to ask, or got no answer (RFC 9110, section 15.6).
 OWN_STATUS = {502: "got no proper answer from what it asked", 503: "has nobody to ask", 504: "got no answer in time"}
@@ -47,7 +48,7 @@ def fails_at_the_edge(ev: Evidence) -> Iterator[Match]:
             headline=f"{ev.service.name} answers, and {route.kind} {route.meta.name} {what}, which {word}.",
             message=f"{route.kind} {route.meta.name} {what} to {_asked(result)} for {path.authority or path.host}, while the "
             f"Service itself answers {_asked(direct[0])}. That {word}.",
-            evidence=tuple(_evidence(result, direct[0])),
+            evidence=(*_evidence(result, direct[0]), *_policies(ev, result)),
             fix=(_command(result), ev.kubectl(route.meta.namespace, "describe", route.kind.lower(), route.meta.name)),
             port=path.service_port.port if path.service_port else 0,
             confidence=Confidence.LIKELY if is_sure else Confidence.POSSIBLE,
@@ -144,6 +145,13 @@ def _evidence(result: PathResult, direct: PathResult | None) -> Iterator[str]:
         yield f"Server of this answer: {at_edge}"
     who = "this machine" if result.probe.vantage is Vantage.HERE else "the probe pod"
     yield f"Asked from {who}."
+
+
+def _policies(ev: Evidence, result: PathResult) -> Iterator[str]:
+    """The policies that may keep the proxy's pods out, which are not known here."""
+    found = {p.meta.name for pod in ev.snapshot.pods for p in ev.snapshot.policies_on(pod.meta.labels, "Ingress")}
+    if found and result.http_status in (502, 504):
+        yield f"Of its pods, NetworkPolicy {listed(sorted(found), 3)} decides who gets in; possibly not the proxy."
 
 
 def _server(result: PathResult) -> str:
