@@ -120,7 +120,7 @@ def collect_namespace(cluster: ClusterApi, namespace: str, taken: str) -> list[S
             workloads=tuple(w for found in workloads for w in found.result()),
             pod_events=pod_events.result(),
         )
-        everything = replace(everything, unread=reader.account())
+        everything = replace(look_at_edge(reader, everything), unread=reader.account())
     return [_part(everything, service, services) for service in sorted(services, key=lambda s: s.meta.name)]
 
 

@@ -82,8 +82,8 @@ class Edge:
 
 
 def look_at_edge(reader: Reader, snapshot: Snapshot) -> Snapshot:
-    """Add who serves the routes that lead to the Service: nothing where there are none."""
-    mine = [route for route in snapshot.routes if route.leads_to(snapshot.name)]
+    """Add who serves the routes that lead to the Service, or to any where none is named: nothing where there are none."""
+    mine = [route for route in snapshot.routes if not snapshot.name or route.leads_to(snapshot.name)]
     parents = dict.fromkeys(parent.namespace for route in mine for parent in route.parents)
     asked = {
         name: reader.read_optional(r.GATEWAYS, name, Gateway.from_json) for name in list(parents)[:MOST_NAMESPACES]

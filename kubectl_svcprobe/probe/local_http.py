@@ -40,7 +40,9 @@ def get(probe: Probe, attempt: int, timing: Timing) -> Observation:
     with requests.Session() as session:
         # Neither proxies nor .netrc of the environment: the question is what this machine itself can reach.
         session.trust_env = False
-        session.mount("http", _adapter(watch, probe.path.authority))
+        # As long as the prefixes that a session comes with, or those would be taken.
+        for prefix in ("http://", "https://"):
+            session.mount(prefix, _adapter(watch, probe.path.authority))
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         started = time.monotonic()
         with session.get(

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.facts.workload import HttpGet
+from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
+from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import (
     KEEP_ANNOTATION,
     MAX_PARALLEL,
@@ -325,3 +327,14 @@ def test_what_is_made_is_ours_with_whatever_admission_adds(options: dict[str, An
     of["metadata"]["labels"]["added-by"] = "a-webhook"
     of["spec"]["containers"].insert(0, {"name": "istio-proxy", "command": None})
     assert is_ours(of)
+
+
+def test_a_proxy_s_name_is_looked_up_nowhere() -> None:
+    path = ExposurePath(PathKind.INGRESS, "fd00::60", 443, authority="shop.example.com")
+    words = curl_arguments(
+        (Probe(0, path, Vantage.POD, Request("https", "/cart", host="other.example.com")),), Timing()
+    )
+    transfer = words[words.index("--next") :]
+    assert value(transfer, "--connect-to") == "shop.example.com:443:[fd00::60]:443"
+    assert value(transfer, "--url") == "https://shop.example.com:443/cart"
+    assert "Host: other.example.com" not in transfer

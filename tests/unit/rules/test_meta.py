@@ -156,7 +156,13 @@ def test_what_is_not_certain_says_so_in_words(case: Case) -> None:
 
 
 #: What belongs to no namespace, or looks through all of them.
-WITHOUT_NAMESPACE = ("kubectl describe node ", "kubectl label node ", "kubectl get services -A ")
+WITHOUT_NAMESPACE = (
+    "kubectl describe node ",
+    "kubectl describe gatewayclass ",
+    "kubectl get ingressclasses",
+    "kubectl label node ",
+    "kubectl get services -A ",
+)
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
