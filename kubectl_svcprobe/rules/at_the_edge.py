@@ -9,6 +9,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import AT_THE_EDGE, PathKind, Vantage
+from kubectl_svcprobe.probe.makers import answered_by
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
@@ -94,7 +95,8 @@ def _at_the_edge(ev: Evidence) -> Iterator[tuple[Route, PathResult]]:
             for r in (*(r for kind in AT_THE_EDGE for r in ev.from_here(kind)), *_from_pod(ev))
             if r.probe.path.subject == str(route.ref) and not why_expected(ev.snapshot, r, ev.results)
         ]
-        if found:
+        # Where Envoy says that it passed an answer on, it is not its own.
+        if found and not any(o.is_passed_on for o in found[0].observations):
             yield route, found[0]
 
 
@@ -143,6 +145,8 @@ def _evidence(result: PathResult, direct: PathResult | None) -> Iterator[str]:
         yield f"Server of this answer: {at_edge}; of the Service's own: {own}"
     elif at_edge:
         yield f"Server of this answer: {at_edge}"
+    if maker := answered_by(result):
+        yield f"By its headers, the answer is {maker}'s own."
     who = "this machine" if result.probe.vantage is Vantage.HERE else "the probe pod"
     yield f"Asked from {who}."
 
