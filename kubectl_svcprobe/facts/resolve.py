@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kubectl_svcprobe.access import resources as r
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import NoService, UsageError
 from kubectl_svcprobe.facts import resolve_address, resolve_host, resolve_object
@@ -71,7 +72,9 @@ class Resolver:
             return (found,)
         if several := resolve_host.by_its_names(search, target, named.host):
             return several
-        is_service = len(named.labels) == 2 and search.reader.namespace_exists(named.labels[1]).result()
+        # Of a Service that may not be asked for nobody knows whether the word means one.
+        may_be = len(named.labels) == 2 and not search.reader.refused(r.SERVICES.kind)
+        is_service = may_be and search.reader.namespace_exists(named.labels[1]).result()
         for ip in () if is_service else self.lookup(named.host):
             try:
                 return resolve_address.resolve(search, target, ip, f"{named.host} is {ip} to this machine's DNS: ")

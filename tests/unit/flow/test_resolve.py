@@ -325,3 +325,15 @@ def test_an_address_in_the_own_namespace_needs_no_right_in_others() -> None:
     (refusal,) = meant("10.96.3.4", fake)
     assert str(refusal).startswith("error: whose address 10.96.3.4 is cannot be told")
     assert "services of other namespaces (forbidden)" in str(refusal)
+
+
+def test_a_name_of_a_namespace_without_rights_is_not_taken_for_a_service_of_it() -> None:
+    fake = cluster()
+    fake.forbid_elsewhere(r.SERVICES, "shop")
+    fake.forbid(r.NAMESPACES, "get")
+    (refusal,) = meant("http://example.com/x", fake, is_given=True)
+    assert isinstance(refusal, NoService)
+    assert str(refusal).startswith(
+        "error: what example.com is cannot be told; could not look: services in com (forbidden)"
+    )
+    assert isinstance(meant("db-0.db", fake)[0], Meant), "what may be read is still found"
