@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kubectl_svcprobe.certificates import certificate_of, own_names
 from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.node import Event
 from kubectl_svcprobe.facts.readiness import why_not_ready
@@ -148,11 +149,13 @@ def path_facts(
     snapshot: Snapshot, results: tuple[PathResult, ...], plan: ProbePlan, probe: ProbeFacts | None = None
 ) -> tuple[PathFacts, ...]:
     """What was tried, in the order of a packet's way, and then what was not."""
+    names = own_names(snapshot, results)
     tried = tuple(
         replace(
             _path_facts(r, why_expected(snapshot, r, results), SHORT_CUT if is_short_cut(snapshot, r) else r.detail),
             from_node=_from_node(r, probe),
             expectation=expected.what.value if (expected := expectation_of(snapshot, r)) else "",
+            certificate=certificate_of(snapshot, r, names),
         )
         for r in results
         if r.probe.path.kind not in (PathKind.CONTROL, PathKind.PROXY_HEALTH)

@@ -41,20 +41,30 @@ class Certificate:
 
     def covers(self, name: str) -> bool:
         """Whether a client that connects to this name or address accepts it (RFC 6125: `*` is one whole first label)."""
-        first, _, rest = name.lower().partition(".")
-        return any(mine in (name.lower(), f"*.{rest}" if first and rest else "") for mine in map(str.lower, self.names))
+        name = name.lower()
+        first, _, rest = name.partition(".")
+        wild = f"*.{rest}" if first and rest and not re.fullmatch(r"[\d.]+|.*:.*", name) else name
+        return any(mine in (name, wild) for mine in map(str.lower, self.names))
 
 
 def chain_of(pem: str) -> tuple[bytes, ...]:
     """The DER of all certificates in a text, in their order."""
-    return tuple(base64.b64decode(found.group(1)) for found in _PEM.finditer(pem))[:MOST_CERTIFICATES]
+    found = [_decoded(match.group(1)) for match in _PEM.finditer(pem)][:MOST_CERTIFICATES]
+    return tuple(der for der in found if der)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""
 
 
 def read(der: bytes) -> Certificate | None:
     """None for what is no certificate."""
     try:
         return _read(der)
-    except (ValueError, IndexError, StopIteration):
+    except (ValueError, IndexError, StopIteration, RuntimeError):
         return None
 
 

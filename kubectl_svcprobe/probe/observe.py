@@ -145,7 +145,7 @@ def decode(
     """One transfer's JSON (`curl -w '%{json}'`) as an Observation."""
     outcome, detail = _outcome(transfer, request)
     connect, tls = _float(transfer, "time_connect"), _float(transfer, "time_appconnect")
-    ready, first_byte = _float(transfer, "time_pretransfer"), _float(transfer, "time_starttransfer")
+    first_byte = _float(transfer, "time_starttransfer")
     chain = chain_of(str(transfer.get("certs") or "")) if request.scheme == "https" else ()
     return Observation(
         probe_id=number,
@@ -162,7 +162,7 @@ def decode(
         is_silent=outcome is Outcome.NO_ANSWER and _int(transfer, "exitcode") == _TIME_OVER,
         is_retry=is_retry,
         tls_seconds=max(tls - connect, 0.0) if connect else 0.0,
-        first_byte_seconds=max(first_byte - ready, 0.0) if request.is_http else 0.0,
+        first_byte_seconds=max(first_byte - max(connect, tls), 0.0) if request.is_http else 0.0,
         chain=chain,
         is_trusted=TRUSTED.get(_int(transfer, "ssl_verify_result")) if chain else None,
     )

@@ -27,6 +27,14 @@ GOOD = ("answered", "connected", "resolved")
 #: Kinds of paths that read better otherwise than the document has them.
 KIND_WORDS = {"Endpoint": "Endpoints", "PodName": "Pod names", "HealthCheck": "Health check"}
 
+#: What is said of a certificate in the table; all else of it follows below.
+SAID_OF_CERTIFICATES = {
+    "expired": "certificate expired",
+    "not yet valid": "certificate not yet valid",
+    "self-signed": "self-signed",
+    "wrong name": "for another name",
+}
+
 #: Kinds of which each has a line of its own.
 EDGE = tuple(kind.value for kind in AT_THE_EDGE)
 
@@ -60,7 +68,10 @@ def _table(
     from tabulate import tabulate
 
     groups = [[path] for path in paths] if wide else _collapsed(paths)
-    cells = [[_kind(g), _target(g, wide), result_of(g[0]), _time(g), _vantage(g[0], where)] for g in groups]
+    cells = [
+        [_kind(g), _target(g, wide), result_of(g[0]), _times(g[0]) if wide else _time(g), _vantage(g[0], where)]
+        for g in groups
+    ]
     rows = [row[: len(headers)] for row in cells]
     if not wide:
         _fit(rows, headers, paper.width)
@@ -97,6 +108,7 @@ def _collapsed(paths: Sequence[PathFacts]) -> list[list[PathFacts]]:
             path.offered,
             path.answered_by,
             path.kind != "Endpoint" and path.target.startswith("["),
+            path.certificate.state if path.certificate else "",
         )
         groups.setdefault(key, []).append(path)
     return list(groups.values())
@@ -184,6 +196,8 @@ def result_of(path: PathFacts) -> str:
         word = "connects" if path.outcome == "connected" else "resolves"
     if path.detail == SHORT_CUT:
         word = f"{word}, {SHORT_CUT}"
+    if path.certificate and path.certificate.state in SAID_OF_CERTIFICATES:
+        word = f"{word}, {SAID_OF_CERTIFICATES[path.certificate.state]}"
     not_ready = "" if path.offered or path.expected else ", though not ready"
     return f"{symbol_of(path)} {word}{not_ready}"
 
@@ -191,6 +205,14 @@ def result_of(path: PathFacts) -> str:
 def _time(group: Sequence[PathFacts]) -> str:
     times = [path.milliseconds for path in group if path.milliseconds]
     return f"{max(times):.0f} ms" if times else ""
+
+
+def _times(path: PathFacts) -> str:
+    """The time with its parts: `12 ms (dns 1, connect 0.3, tls 8, first byte 2.1)`."""
+    timings = path.timings
+    parts = {"dns": timings.lookup, "connect": timings.connect, "tls": timings.tls, "first byte": timings.first_byte}
+    named = ", ".join(f"{name} {value:g}" for name, value in parts.items() if value)
+    return f"{_time([path])} ({named})" if named and path.milliseconds else _time([path])
 
 
 def _vantage(path: PathFacts, where: From) -> str:

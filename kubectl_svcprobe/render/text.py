@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_svcprobe.facts.client import STAND_IN_LABELS
 from kubectl_svcprobe.facts.times import in_words, seconds_between
 from kubectl_svcprobe.probe.expect import SHORT_CUT
+from kubectl_svcprobe.render.beside import measured
 from kubectl_svcprobe.render.matrix import asked, from_pods, matrix
 from kubectl_svcprobe.render.paths import From, path_table
 from kubectl_svcprobe.render.policies import policy_tables
@@ -39,6 +40,7 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
         yield from policy_tables(report, paper)
         yield ""
         yield from paper.wrapped(_how_asked(tried, report))
+        yield from measured(report, paper)
     for finding in report.findings:
         yield ""
         yield from _finding(finding, report, paper)
