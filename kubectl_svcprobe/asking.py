@@ -77,7 +77,7 @@ class PodAsker:
         finally:
             inside.close()
         elsewhere, other_node = self._look_elsewhere(snapshot, results, options, run)
-        facts = probe_facts(run, options, settled=plan.settle or bool(again))
+        facts = replace(probe_facts(run, options, settled=plan.settle or bool(again)), repeated=bool(again))
         return Evidence(
             self.look_at_system(snapshot, results),
             plan,

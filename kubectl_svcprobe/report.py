@@ -275,6 +275,7 @@ class ProbeFacts:
 
     `other_node` is where a further pod repeated what another node tells apart. `problem` is why it has no answer,
     `leftover` why it may still be there; `seconds` counts all pods. `mesh` is whose proxy an injector gave it.
+    `settled`: some pod waited 5 s first; `repeated`: it was a further one, which repeated what had failed.
     `client` is whom it stands in for, empty for a plain pod, and `differs` what it does not share with that client.
     `each_node` has all nodes that `--all-nodes` was about, `unasked_nodes` counts those beyond its bounds.
     """
@@ -297,6 +298,7 @@ class ProbeFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str = ""
     differs: tuple[str, ...] = ()
+    repeated: bool = False
 
 
 @dataclass(frozen=True)

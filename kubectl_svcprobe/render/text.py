@@ -201,7 +201,8 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
     if report.probe and asked(report):
         return f"{said} {_pods(report, report.probe)}"
     if report.probe and report.probe.pod and not report.probe.problem:
-        more = ["a second one waited 5 s first"] if report.probe.settled else []
+        waiting = "a second one waited 5 s first" if report.probe.repeated else "which waited 5 s first"
+        more = [waiting] if report.probe.settled else []
         more += [f"one on {report.probe.other_node} repeated what failed"] if report.probe.other_node else []
         waited = f" ({', and '.join(more)})" if more else ""
         seconds = f"{report.probe.seconds:.1f} s"

@@ -237,6 +237,7 @@ def _probe(
         seconds=1.4,
         problem=str(story.get("problem", "")),
         leftover=str(story.get("leftover", "")),
+        repeated=not plan.settle and any(o.is_retry for r in from_pod for o in r.observations),
         client=snapshot.client.title,
         labels=snapshot.client.labels,
         service_account=str(snapshot.client.spec.get("serviceAccountName", "default")),
