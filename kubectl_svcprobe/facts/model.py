@@ -141,12 +141,16 @@ class LoadBalancerIngress:
 
 @dataclass(frozen=True)
 class Service:
-    """A Service. `selector` empty means selectorless; `cluster_ips` is empty for ExternalName and headless Services."""
+    """A Service. `selector` empty means selectorless; `cluster_ips` is empty for ExternalName and headless Services.
+
+    `left_out` are the ports that it has too, and that the user did not ask about.
+    """
 
     meta: Meta
     type: str = "ClusterIP"
     selector: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[ServicePort, ...] = ()
+    left_out: tuple[ServicePort, ...] = ()
     cluster_ips: tuple[str, ...] = ()
     is_headless: bool = False
     ip_families: tuple[str, ...] = ()

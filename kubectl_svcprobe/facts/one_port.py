@@ -23,7 +23,11 @@ def with_ports(snapshot: Snapshot, words: Sequence[str], scheme: str = "") -> Sn
     if chosen == service.ports:
         return snapshot
     # A route that leads to another port of it would seem to lead nowhere.
-    return replace(snapshot, service=replace(service, ports=chosen), routes=())
+    return replace(
+        snapshot,
+        service=replace(service, ports=chosen, left_out=tuple(p for p in service.ports if p not in chosen)),
+        routes=(),
+    )
 
 
 def _own_word(snapshot: Snapshot, service: Service, word: str) -> str:

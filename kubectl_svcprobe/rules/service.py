@@ -154,7 +154,7 @@ def port_lost_by_apply(ev: Evidence) -> Iterator[Match]:
     if service is None:
         return
     wanted = _wanted_ports(service.meta.annotations.get(LAST_APPLIED, ""))
-    has = {(port.port, port.protocol) for port in service.ports}
+    has = {(port.port, port.protocol) for port in (*service.ports, *service.left_out)}
     # One whose protocol was changed since is not lost: then the manifest has the number in one protocol only.
     lost = sorted((n, p) for n, p in wanted.keys() - has if any(n == number for number, _ in wanted.keys() & has))
     for number, protocol in lost:

@@ -34,6 +34,7 @@ def test_a_port_by_number_or_name(word: str) -> None:
     assert cut.service is not None
     assert [port.port for port in cut.service.ports] == [443]
     assert cut.routes == ()
+    assert [port.port for port in cut.service.left_out] == [80]
 
 
 def test_no_port_asked_for_changes_nothing() -> None:
@@ -60,3 +61,33 @@ def test_of_a_headless_service_the_pods_own_port_is_a_port_too() -> None:
     assert [port.port for port in cut.service.ports] == [80]
     with pytest.raises(UsageError):
         with_ports(headless, ("8081",))
+
+
+DNS = Snapshot(
+    "shop",
+    "dns",
+    "2026-01-10T12:00:00Z",
+    service=Service(
+        Meta("shop", "dns"), ports=(ServicePort(53, 53, "udp", "UDP"), ServicePort(53, 53, "tcp", index=1))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "scheme", "chosen"),
+    [
+        (("53",), "", ["udp", "tcp"]),
+        (("53/udp",), "", ["udp"]),
+        (("53",), "udp", ["udp"]),
+        ((), "tcp", ["tcp"]),
+    ],
+)
+def test_two_ports_of_one_number_are_told_apart(words: tuple[str, ...], scheme: str, chosen: list[str]) -> None:
+    cut = with_ports(DNS, words, scheme)
+    assert cut.service is not None
+    assert [port.name for port in cut.service.ports] == chosen
+
+
+def test_a_scheme_that_no_port_can_carry_is_refused() -> None:
+    with pytest.raises(UsageError, match="udp is spoken over UDP, and service/web has no such port"):
+        with_ports(SNAPSHOT, (), "udp")
