@@ -24,8 +24,6 @@ class Options:
     ports: tuple[str, ...] = ()
     scheme: str = ""
     path: str | None = None
-    samples: int = 0
-    trace: bool = False
     keep_pod: bool = False
     one_pod: bool = False
     client: ClientWish = field(default_factory=ClientWish)
