@@ -169,15 +169,18 @@ def load_all(folder: Path = FOLDER) -> list[Fault]:
 
 
 def some_of_each(faults: Sequence[Fault]) -> list[Fault]:
-    """All pairs and healthy ones; of the others one that is found first as the same, and is repaired or not; and of those
-    that break the cluster, which take longest, one for each thing that breaks.
+    """All healthy ones and every other pair; of the others one that is found first as the same, preferably one that is
+    repaired; and of those that break the cluster, which take longest, one for each thing that breaks.
     """
     taken: dict[object, Fault] = {}
-    for fault in faults:
+    pairs = [fault.name for fault in faults if fault.group == "pairs"][::2]
+    for fault in sorted(faults, key=lambda fault: not fault.repair):
+        if fault.group == "pairs" and fault.name not in pairs:
+            continue
         if fault.group in ("healthy", "pairs"):
             taken[fault.name] = fault
         elif fault.group == "cluster":
             taken.setdefault(("cluster", *(str(broken["what"]) for broken in fault.breaks)), fault)
         else:
-            taken.setdefault((fault.expect.codes[:1], fault.expect.information[:1], bool(fault.repair)), fault)
-    return list(taken.values())
+            taken.setdefault((fault.expect.codes[:1], fault.expect.information[:1]), fault)
+    return [fault for fault in faults if fault in taken.values()]
