@@ -50,10 +50,12 @@ def _judge(rules: Sequence[Rule], evidence: Evidence) -> tuple[list[Finding], li
     findings: list[Finding] = []
     skipped: list[Skipped] = []
     known = _kept(evidence)
-    for rule in rules:
+    for rule in sorted(rules, key=lambda rule: rule.is_last_resort):
         missing = [unread for unread in evidence.snapshot.unread if unread.kind in rule.reads]
         if missing:
             skipped.append(Skipped(f"{rule.code} {rule.name}", f"{listed(u.what for u in missing)}: {missing[0].why}"))
+            continue
+        if rule.is_last_resort and any(finding.severity is not Severity.INFO for finding in findings):
             continue
         findings.extend(_finding(rule, match, known) for match in rule.check(evidence))
     return findings, skipped
@@ -144,7 +146,8 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
         return (
             f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
         )
-    if not good and findings and any(r.outcome is Outcome.TLS_FAILED for r in evidence.results):
+    failed = any(r.outcome.is_bad and r.probe.path.kind not in NO_WAY_IN for r in evidence.results)
+    if not good and failed and findings:
         return findings[0].headline
     unproven = listed(_unproven(evidence))
     if not good:

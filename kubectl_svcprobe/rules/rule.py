@@ -39,7 +39,8 @@ class Rule:
     """A pattern that can be found.
 
     `reads` are the kinds without which the rule cannot judge: where one of them could not be read, it is skipped.
-    `explains` are the codes whose findings are consequences of this one, and are folded under it.
+    `explains` are the codes whose findings are consequences of this one, and are folded under it. One that `is_last_resort`
+    runs only where no other has found more than information.
     """
 
     code: str
@@ -50,6 +51,7 @@ class Rule:
     source: str
     since: str
     check: Check
+    is_last_resort: bool = False
 
     @property
     def page(self) -> str:
@@ -66,11 +68,12 @@ def rule(
     explains: tuple[str, ...] = (),
     source: str,
     since: str = "0.1",
+    is_last_resort: bool = False,
 ) -> Callable[[Check], Rule]:
     """Make a Rule of a generator. Registration is the tuple in `rules/__init__.py`."""
 
     def make(check: Check) -> Rule:
-        return Rule(code, name, severity, frozenset(reads), explains, source, since, check)
+        return Rule(code, name, severity, frozenset(reads), explains, source, since, check, is_last_resort)
 
     return make
 
