@@ -37,17 +37,21 @@ READ = (
     Permission(r.NETWORK_POLICIES, ("list",), "whether policies admit the probe", "policies are not named"),
     Permission(r.INGRESSES, ("list",), "Ingresses that lead to it, to try them and find wrong ports", "none is tried"),
     Permission(r.HTTP_ROUTES, ("list",), "the same of HTTPRoutes, where they are served", "none is tried"),
-    Permission(r.GRPC_ROUTES, ("list",), "the same of GRPCRoutes, where they are served", "none is tried"),
-    Permission(r.OPENSHIFT_ROUTES, ("list",), "the same of OpenShift's routes", "none is tried"),
+    Permission(
+        r.GRPC_ROUTES,
+        ("list",),
+        "the same of GRPCRoutes; the Service behind `grpcroute/NAME`, or a host of one",
+        "none is tried, nor looked up",
+    ),
+    Permission(
+        r.OPENSHIFT_ROUTES,
+        ("list",),
+        "the same of OpenShift's routes; the Service behind `route/NAME`, or a host of one",
+        "none is tried, nor looked up",
+    ),
     Permission(r.GATEWAYS, ("list",), "where the Gateways of such routes are asked", "no HTTPRoute is tried"),
     Permission(
         r.INGRESS_CLASSES, ("list",), "whether the class of an Ingress without an address exists", "that is not said"
-    ),
-    Permission(
-        r.GRPC_ROUTES, ("list",), "the Service behind `grpcroute/NAME`, or a host of one", "that is not looked up"
-    ),
-    Permission(
-        r.OPENSHIFT_ROUTES, ("list",), "the Service behind `route/NAME`, or a host of one", "that is not looked up"
     ),
     Permission(r.SERVICE_CIDRS, ("list",), "whether an address that nobody has was a cluster IP", "that is not said"),
     Permission(
