@@ -114,6 +114,7 @@ RULES: tuple[Rule, ...] = (
     edges.gateway_not_programmed,
     at_the_edge.fails_at_the_edge,
     at_the_edge.unknown_at_the_edge,
+    at_the_edge.certificate_at_the_edge,
     policies.network_policy_excludes_probe,
     closed.network_policy_admits_nobody,
     policies.network_policy_peers_do_not_exist,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from kubectl_svcprobe.certificates import EXPIRED, NOT_YET_VALID, SELF_SIGNED, WRONG_NAME, certificate_of
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.probe.expect import why_expected
@@ -84,6 +85,51 @@ def unknown_at_the_edge(ev: Evidence) -> Iterator[Match]:
             fix=(_command(result),),
             port=result.probe.path.service_port.port if result.probe.path.service_port else 0,
             confidence=Confidence.POSSIBLE,
+        )
+
+
+#: What clients that verify certificates object to, in a few words.
+OBJECTIONS = {
+    EXPIRED: "has expired",
+    NOT_YET_VALID: "is not valid yet",
+    WRONG_NAME: "is for other names",
+    SELF_SIGNED: "nobody vouches for, possibly on purpose",
+}
+
+
+@rule("SVC547", "certificate-at-the-edge", Severity.WARNING, reads={"Service"}, source=INGRESS_DOC)
+def certificate_at_the_edge(ev: Evidence) -> Iterator[Match]:
+    """**What.** The proxy of an Ingress, a Gateway or a Route of OpenShift shows a certificate that has expired, is not
+    valid yet, or is for other names than the host that it was asked by; or one that nobody vouches for.
+
+    **Why it matters.** Clients that verify certificates, as browsers do, go no further. A proxy that cannot use the Secret
+    which the route names (it is missing, of another namespace, or for another host) shows a default certificate.
+
+    **Known exceptions.** One that is self-signed may be meant so, and is information only. Of one by an authority that
+    this machine does not know nothing is said. Where a client's way leads by another server (a CDN), that one's
+    certificate counts.
+
+    **How to confirm.** `openssl s_client -connect ADDRESS:443 -servername HOST </dev/null | openssl x509 -noout -dates -ext
+    subjectAltName`, and the Secret in `kubectl describe ingress NAME`.
+    """
+    for route, result in _at_the_edge(ev):
+        path = result.probe.path
+        host = path.authority or path.host
+        found = certificate_of(ev.snapshot, result, (host,)) if host else None
+        if found is None or found.state not in OBJECTIONS:
+            continue
+        is_own = found.state == SELF_SIGNED
+        what = f"a certificate that {OBJECTIONS[found.state]}"
+        made_out = listed(found.names, 4) or "no name at all"
+        yield Match(
+            subject=route.ref,
+            headline=f"{ev.service.name}: {route.kind} {route.meta.name} shows {what}.",
+            message=f"{route.kind} {route.meta.name}, asked for {host}, shows {what}: clients that verify it go no further.",
+            evidence=(f"made out to {made_out}, by {found.issuer}, from {found.not_before} until {found.not_after}",),
+            fix=(ev.kubectl(route.meta.namespace, "describe", route.kind.lower(), route.meta.name),),
+            port=path.service_port.port if path.service_port else 0,
+            severity=Severity.INFO if is_own else None,
+            confidence=Confidence.POSSIBLE if is_own else Confidence.CERTAIN,
         )
 
 

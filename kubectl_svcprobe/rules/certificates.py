@@ -17,7 +17,7 @@ from kubectl_svcprobe.certificates import (
 from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.model import ServicePort
 from kubectl_svcprobe.measured import CertificateFacts
-from kubectl_svcprobe.probe.exposure import PathKind
+from kubectl_svcprobe.probe.exposure import AT_THE_EDGE, PathKind
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import Match, rule
@@ -56,6 +56,8 @@ def shown(ev: Evidence, port: ServicePort, state: str) -> Iterator[Shown]:
     """
     names = own_names(ev.snapshot, ev.results)
     of_port = [r for r in ev.results if r.probe.path.service_port == port and r.probe.path.is_offered]
+    # A proxy at the edge has certificates of its own, which are its own affair (SVC547).
+    of_port = [r for r in of_port if r.probe.path.kind not in AT_THE_EDGE]
     found = [(r, facts) for r in of_port if (facts := certificate_of(ev.snapshot, r, names))]
     is_named = any(_by_name(r) for r, _ in found)
     counted = [(r, facts) for r, facts in found if not is_named or _by_name(r) or facts.fits]
