@@ -13,6 +13,7 @@ from kubectl_svcprobe import __version__
 from kubectl_svcprobe.client_flags import CLIENT, refuse_without_a_service
 from kubectl_svcprobe.errors import ExitCode, Interrupted, SvcprobeError, UsageError
 from kubectl_svcprobe.flags import ACCESS, INSPECT, check_all_nodes, options
+from kubectl_svcprobe.inside_flags import INSIDE, check_inside
 from kubectl_svcprobe.interrupts import Interrupts
 from kubectl_svcprobe.progress import Progress
 from kubectl_svcprobe.protocol_flags import PROTOCOL, check_protocol
@@ -26,7 +27,7 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 
 @click.command("kubectl svcprobe", context_settings=CONTEXT_SETTINGS, options_metavar="[flags]")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
-@options(INSPECT, PROTOCOL, CLIENT, ACCESS)
+@options(INSPECT, PROTOCOL, CLIENT, INSIDE, ACCESS)
 @click.version_option(__version__, message="kubectl-svcprobe %(version)s")
 @click.pass_context
 def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> int:
@@ -54,6 +55,7 @@ def inspect(ctx: click.Context, /, services: tuple[str, ...], **flags: Any) -> i
     targets = parse_all(services)
     check_all_nodes(flags, bool(targets))
     check_protocol(flags, targets)
+    check_inside(flags, bool(targets))
     session = _session(ctx, flags)
     if flags["dry_run"]:
         if not targets:

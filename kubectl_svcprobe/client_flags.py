@@ -31,6 +31,11 @@ _LABEL = re.compile(rf"((?P<prefix>{_NAME.pattern})/)?(?P<name>{_PART})")
 _VALUE = re.compile(rf"({_PART})?")
 
 
+def is_pod_name(name: str) -> bool:
+    """Whether a pod, or what makes one, can be called so."""
+    return bool(_NAME.fullmatch(name))
+
+
 class ClientName(click.ParamType[tuple[str, str]]):
     """A client: `pod/NAME`, `deploy/NAME`."""
 
@@ -48,7 +53,7 @@ class ClientName(click.ParamType[tuple[str, str]]):
             raise UsageError(
                 f"error: --from {value}: not a client; give pod/NAME, or deploy, sts, ds, rs, job or cronjob"
             )
-        if not _NAME.fullmatch(name):
+        if not is_pod_name(name):
             what = f"{name} cannot be the name of a {kind.lower()}" if name else "there is no name in it"
             raise UsageError(f"error: --from {value}: {what}; lower case letters, digits, '-' and '.' only")
         return kind, name

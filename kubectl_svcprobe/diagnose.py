@@ -10,6 +10,7 @@ from kubectl_svcprobe.facts.model import Meta, ObjectRef
 from kubectl_svcprobe.ownership import with_owner_notes
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
+from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, Severity, Skipped, Verdict
 from kubectl_svcprobe.rules import BY_CODE
 from kubectl_svcprobe.rules.rule import Match, Rule
@@ -143,9 +144,7 @@ def summary_of(findings: Sequence[Finding], evidence: Evidence, skipped: Sequenc
     ready = sum(endpoint.ready for endpoint in evidence.snapshot.all_endpoints())
     good = [r for r in evidence.results if r.outcome.is_good and r.probe.path.kind not in NO_WAY_IN]
     if good and not any(r.probe.vantage is Vantage.POD for r in good):
-        return (
-            f"{name} answers this machine, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
-        )
+        return f"{name} {_answers_outside(good)}, and looks right inside: {count(ready, 'endpoint')} ready. No probe pod ran."
     failed = any(r.outcome.is_bad and r.probe.path.kind not in NO_WAY_IN for r in evidence.results)
     if not good and failed and findings:
         return findings[0].headline
@@ -200,6 +199,13 @@ def _alias_summary(evidence: Evidence) -> str:
 
 #: What tells of the vantage, or of a node, and is no way in.
 NO_WAY_IN = (PathKind.CONTROL, PathKind.PROXY_HEALTH, PathKind.HEALTH_CHECK)
+
+
+def _answers_outside(good: Sequence[PathResult]) -> str:
+    """Whom it answers, where no pod asked: a port that is open inside a pod is no answer to anybody."""
+    whom = ["this machine"] if any(r.probe.vantage is Vantage.HERE for r in good) else []
+    whom += ["the API server"] if any(r.probe.path.kind is PathKind.SERVICE_PROXY for r in good) else []
+    return f"answers {' and '.join(whom)}" if whom else "listens inside its pods"
 
 
 def _from_where(evidence: Evidence) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from kubectl_svcprobe import describe, diagnose
 from kubectl_svcprobe.asking import PodAsker, to_ask_again
 from kubectl_svcprobe.asking_each import EachNodeAsker
+from kubectl_svcprobe.asking_inside import InsideAsker, inside_client
 from kubectl_svcprobe.describe_policies import expectations
 from kubectl_svcprobe.errors import UsageError
 from kubectl_svcprobe.evidence import Evidence
@@ -17,6 +18,9 @@ from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.lookup import look_up_names
 from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.probe.apirun import ApiServerRun
+from kubectl_svcprobe.probe.apiserver import is_needed
+from kubectl_svcprobe.probe.apiserver import plan as plan_api_server
 from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation
@@ -48,7 +52,7 @@ class Inspector:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
         local = LocalRun(plan.from_vantage(Vantage.HERE), self.run.options.timing)
         try:
-            evidence = self.asker().ask(snapshot, plan)
+            evidence = self._through_api_server(self.asker().ask(snapshot, plan))
             self.run.say("waiting for answers to this machine")
             from_here = self._confirm_here(snapshot, plan, local.observations())
         finally:
@@ -61,8 +65,27 @@ class Inspector:
         snapshot = collect(self.run.cluster, namespace, name, now(), self.client(namespace))
         return with_ports(snapshot, (port,) if port else options.ports, options.scheme)
 
-    def asker(self) -> PodAsker | EachNodeAsker:
+    def _through_api_server(self, evidence: Evidence) -> Evidence:
+        """The evidence with what the API server's own ways came to, where no pod told anything, or where that was wished."""
+        options, snapshot = self.run.options, evidence.snapshot
+        if not (options.through_api_server or is_needed(evidence.results, evidence.vantage_is_sound)):
+            return evidence
+        first_id = 1 + max((p.id for p in (*evidence.plan.probes, *(r.probe for r in evidence.results))), default=0)
+        asked = plan_api_server(snapshot, first_id, options.path, options.scheme)
+        if asked.probes:
+            self.run.say("asking through the API server")
+        run = ApiServerRun(self.run.cluster, snapshot.namespace, snapshot.name, asked.probes, options.timing.transfer)
+        try:
+            results = join(asked.probes, run.observations())
+        finally:
+            run.close()
+        plan = replace(evidence.plan, unprobed=(*evidence.plan.unprobed, *asked.unprobed))
+        return replace(evidence, plan=plan, results=(*evidence.results, *results))
+
+    def asker(self) -> PodAsker | EachNodeAsker | InsideAsker:
         """Who asks from inside the cluster."""
+        if self.run.options.inside:
+            return InsideAsker(self.run)
         pods = PodAsker(self.run)
         return EachNodeAsker(pods) if self.run.options.all_nodes else pods
 
@@ -81,6 +104,9 @@ class Inspector:
 
     def client(self, namespace: str) -> Client:
         """Who will ask from inside the cluster about a Service of this namespace. Raises as `find_client` does."""
+        options = self.run.options
+        if options.inside:
+            return inside_client(self.run.cluster, options.inside, options.client.namespace or namespace)
         return find_client(self.run.cluster, self.run.options.client, namespace)
 
     def plan(self, snapshot: Snapshot) -> ProbePlan:

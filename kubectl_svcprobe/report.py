@@ -277,6 +277,7 @@ class ProbeFacts:
     `leftover` why it may still be there; `seconds` counts all pods. `mesh` is whose proxy an injector gave it.
     `settled`: some pod waited 5 s first; `repeated`: it was a further one, which repeated what had failed.
     `client` is whom it stands in for, empty for a plain pod, and `differs` what it does not share with that client.
+    `inside` is by what the client itself asked (`--in`); then `pod` is that client, and it stays.
     `each_node` has all nodes that `--all-nodes` was about, `unasked_nodes` counts those beyond its bounds.
     """
 
@@ -299,6 +300,7 @@ class ProbeFacts:
     service_account: str = ""
     differs: tuple[str, ...] = ()
     repeated: bool = False
+    inside: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,12 @@ from kubectl_svcprobe.probe.podspec import DEFAULT_IMAGE, Timing
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for."""
+    """What the user asked for. `inside` is the pod (and `container` its container) that asks instead of a probe pod."""
 
     probe: bool = True
+    through_api_server: bool = False
+    inside: str = ""
+    container: str = ""
     from_here: bool = True
     image: str = DEFAULT_IMAGE
     node: str = ""

@@ -79,6 +79,9 @@ class Session:
         flags = self.flags
         return Options(
             probe=not flags["no_probe"],
+            through_api_server=flags["output"] == "wide",
+            inside=flags["in_"] or "",
+            container=flags["container"] or "",
             from_here=flags["from_here"],
             image=flags["image"] or DEFAULT_IMAGE,
             node=flags["node"] or "",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from kubectl_svcprobe.access import resources
-from kubectl_svcprobe.access.resources import PODS, Resource
-from kubectl_svcprobe.access.seam import Listing, Objects
+from kubectl_svcprobe.access.resources import ENDPOINT_SLICES, PODS, SERVICES, Resource
+from kubectl_svcprobe.access.seam import Executed, Forwarded, Listing, Objects, Proxied
 from kubectl_svcprobe.access.wire import Object
-from kubectl_svcprobe.errors import api_error
+from kubectl_svcprobe.errors import ApiError, api_error
 from tests.fake_selectors import fields_match, labels_match
 
 KNOWN = {item.kind: item for item in vars(resources).values() if isinstance(item, Resource)}
@@ -44,6 +45,14 @@ class FakeCluster:
         self.requests: list[Request] = []
         self.logs: dict[tuple[str, str, str], bytes] = {}  #: by namespace, pod, container
         self.listening: dict[tuple[str, str], set[int]] = {}  #: ports that are open inside a pod, by namespace and pod
+        self.spoken: dict[
+            tuple[str, str, int], Forwarded
+        ] = {}  #: what comes back there, if not 200, by namespace, pod, port
+        self.proxied: dict[
+            tuple[str, str, int], Proxied
+        ] = {}  #: likewise through the service proxy, by Service and port
+        self.run: Callable[[str, str, Sequence[str]], Executed] | None = None  #: a command, by pod and container
+        self.on_patch: Callable[[Object], None] | None = None  #: called after each patch, e.g. to `update` its status
         self.raw: dict[str, Object] = {"/version": {"major": "1", "minor": "35", "gitVersion": "v1.35.4"}}
         self.on_create: Callable[[Object], None] | None = None  #: called after each create, e.g. to `update` its status
         self._served = set(KNOWN.values())
@@ -76,8 +85,8 @@ class FakeCluster:
         self._record("DELETED", resource, item)
 
     def forbid(self, resource: Resource, *verbs: str, subresource: str = "") -> None:
-        """Take permissions away: get, list, watch, create, delete (all of them if none is named)."""
-        for verb in verbs or ("get", "list", "watch", "create", "delete"):
+        """Take permissions away: get, list, watch, create, delete, patch (all of them if none is named)."""
+        for verb in verbs or ("get", "list", "watch", "create", "delete", "patch"):
             self._refusals[_rbac(resource, subresource), verb] = PermissionError(verb)
 
     def forbid_elsewhere(self, resource: Resource, namespace: str) -> None:
@@ -194,7 +203,11 @@ class FakeCluster:
     ) -> bytes:
         self._ask("get", PODS, namespace, pod, "log")
         spec = self._find(PODS, namespace, pod)["spec"]
-        containers = [*spec.get("initContainers", []), *spec.get("containers", [])]
+        containers = [
+            *spec.get("initContainers", []),
+            *spec.get("containers", []),
+            *spec.get("ephemeralContainers", []),
+        ]
         if container not in [item["name"] for item in containers]:
             raise api_error(400, "BadRequest", f"container {container} is not valid for pod {pod}")
         text = self.logs.get((namespace, pod, container), b"")
@@ -213,6 +226,55 @@ class FakeCluster:
         return {
             port: f"error forwarding port {port}: dial tcp4 127.0.0.1:{port}: connection refused" for port in closed
         }
+
+    def forward_request(
+        self, namespace: str, pod: str, port: int, content: bytes, *, timeout: float, limit_bytes: int
+    ) -> Forwarded:
+        complaint = self.port_forward(namespace, pod, [port], timeout=timeout, quiet=timeout).get(port, "")
+        came = self.spoken.get((namespace, pod, port), Forwarded(b"HTTP/1.1 200 OK\r\n"))
+        return Forwarded(b"", complaint) if complaint else came._replace(answer=came.answer[:limit_bytes])
+
+    def service_proxy(
+        self, namespace: str, service: str, scheme: str, port: int, path: str, *, timeout: float, limit_bytes: int
+    ) -> Proxied:
+        try:
+            self._ask("get", SERVICES, namespace, service, "proxy")
+            self._find(SERVICES, namespace, service)
+        except ApiError as error:
+            return _refusal(error)
+        if found := self.proxied.get((namespace, service, port)):
+            return found._replace(body=found.body[:limit_bytes])
+        selector = f"kubernetes.io/service-name={service}"
+        slices = self._select(ENDPOINT_SLICES, self._items_of(ENDPOINT_SLICES), namespace, selector, "")
+        if not any(e["conditions"].get("ready", True) for found in slices for e in found["endpoints"]):
+            message = f'no endpoints available for service "{service}"'
+            return _refusal(api_error(503, "ServiceUnavailable", message))
+        return Proxied(200, {"content-type": "text/plain"}, b"")
+
+    def execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, timeout: float, limit_bytes: int
+    ) -> Executed:
+        for verb in ("get", "create"):
+            self._ask(verb, PODS, namespace, pod, "exec")
+        if not self._find(PODS, namespace, pod)["spec"].get("nodeName"):
+            raise api_error(400, "BadRequest", f"pod {pod} does not have a host assigned")
+        if self.run is None:
+            missing = f'exec: "{command[0]}": executable file not found in $PATH: unknown'
+            return Executed(b"", "", None, f"failed to exec in container: {missing}")
+        came = self.run(pod, container, command)
+        return came._replace(stdout=came.stdout[:limit_bytes])
+
+    def patch(self, resource: Resource, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+        """Adds what a list of the spec lacks, by name, as a strategic merge does."""
+        self._ask("patch", resource, namespace, name, subresource)
+        item = copy.deepcopy(self._find(resource, namespace, name))
+        for field, additions in body["spec"].items():
+            known = item["spec"].setdefault(field, [])
+            known += [copy.deepcopy(one) for one in additions if one["name"] not in [k["name"] for k in known]]
+        self._store("MODIFIED", resource, item)
+        if self.on_patch:
+            self.on_patch(copy.deepcopy(item))
+        return self._typed(resource, item)
 
     def raw_get(self, path: str) -> Object:
         if path not in self.raw:
@@ -293,6 +355,12 @@ class FakeCluster:
     def _typed(self, resource: Resource, item: Object) -> Object:
         version = f"{resource.group}/{resource.version}" if resource.group else resource.version
         return {**copy.deepcopy(item), "kind": resource.kind, "apiVersion": version}
+
+
+def _refusal(error: ApiError) -> Proxied:
+    """An error of the API server itself, as it goes through the service proxy."""
+    status = {"kind": "Status", "code": error.status, "reason": error.reason, "message": error.message}
+    return Proxied(error.status, {"content-type": "application/json"}, json.dumps(status).encode())
 
 
 def _untyped(item: Object) -> Object:

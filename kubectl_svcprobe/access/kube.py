@@ -12,11 +12,11 @@ from collections.abc import Generator, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from kubectl_svcprobe.access import forwarding, tls, wire
+from kubectl_svcprobe.access import forwarding, streams, tls, wire
 from kubectl_svcprobe.access.kubeconfig import Access
 from kubectl_svcprobe.access.proxy import environment_proxy
-from kubectl_svcprobe.access.resources import PODS, Resource
-from kubectl_svcprobe.access.seam import Listing, Objects
+from kubectl_svcprobe.access.resources import PODS, SERVICES, Resource
+from kubectl_svcprobe.access.seam import Executed, Forwarded, Listing, Objects, Proxied
 from kubectl_svcprobe.access.transport import OnRequest, Query, Transport, query
 from kubectl_svcprobe.access.wire import Object
 from kubectl_svcprobe.errors import Gone, UsageError
@@ -177,6 +177,51 @@ class Cluster:
             return forwarding.complaints(connection, ports, timeout, quiet)
         finally:
             connection.shutdown()
+
+    def forward_request(
+        self, namespace: str, pod: str, port: int, content: bytes, *, timeout: float, limit_bytes: int
+    ) -> Forwarded:
+        """Send a few bytes to one port inside a pod, and what comes back within `timeout` seconds."""
+        path = _path(PODS, namespace, pod, "portforward")
+        connection = self._transport.web_socket(path, [("ports", str(port))], timeout)
+        try:
+            return streams.exchange(connection, content, timeout, limit_bytes)
+        finally:
+            connection.shutdown()
+
+    def service_proxy(
+        self, namespace: str, service: str, scheme: str, port: int, path: str, *, timeout: float, limit_bytes: int
+    ) -> Proxied:
+        """What the API server got from one endpoint of a Service for a GET, whatever its status; redirects are answers.
+
+        `scheme` is http or https, `path` starts with a slash and is quoted already. Errors of the API server itself, a
+        refusal of its own included, come as answers too (see `probe.apiserver`).
+        """
+        secure = "https:" if scheme == "https" else ""
+        root = _path(SERVICES, namespace, service).removesuffix(quote(service))
+        return Proxied(*self._transport.peek(f"{root}{secure}{service}:{port}/proxy{path}", timeout, limit_bytes))
+
+    def execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, timeout: float, limit_bytes: int
+    ) -> Executed:
+        """Run a command in a container of a pod, without input or terminal, and all that it writes until it ends.
+
+        An empty `container` leaves the choice to the server. A command that does not end in time goes on without us.
+        """
+        words = query(container=container, stdout="true", stderr="true")
+        words += [("command", word) for word in command]
+        connection = self._transport.web_socket(_path(PODS, namespace, pod, "exec"), words, timeout)
+        try:
+            return streams.output(connection, timeout, limit_bytes)
+        finally:
+            connection.shutdown()
+
+    def patch(self, resource: Resource, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+        """The object after a strategic merge patch of it, or of its subresource."""
+        path = _path(resource, namespace, name, subresource or None)
+        parameters = query(fieldManager="kubectl-svcprobe")
+        kind = "strategic-merge-patch"
+        return wire.decode(self._transport.content("PATCH", path, parameters, body, patch=kind), path)
 
     def raw_get(self, path: str) -> Object:
         """The JSON object at any path of the server, such as `/version`."""

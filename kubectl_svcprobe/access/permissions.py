@@ -145,3 +145,39 @@ CLIENT = (
         names=("kube-root-ca.crt",),
     ),
 )
+
+API_SERVER = (
+    Permission(
+        r.SERVICES,
+        ("get",),
+        "one GET by the API server itself, where no probe pod can ask, and with `-o wide`",
+        "that is not tried, and said so",
+        subresource="proxy",
+    ),
+    Permission(
+        r.PODS,
+        ("create", "get"),
+        "whether the port is open inside its pods, where no probe pod can ask",
+        "that is not tried, and said so",
+        subresource="portforward",
+    ),
+)
+
+INSIDE = (
+    Permission(r.PODS, ("get",), "the pod that is to ask (`--in`)", "it cannot be asked from"),
+    Permission(
+        r.PODS,
+        ("create", "get"),
+        "running its own curl",
+        "it cannot be asked from",
+        subresource="exec",
+    ),
+    Permission(
+        r.PODS,
+        ("patch",),
+        "an ephemeral container, where the pod has no curl",
+        "such a pod cannot be asked from",
+        subresource="ephemeralcontainers",
+    ),
+    Permission(r.PODS, ("get",), "what that container saw", "it has no answer", subresource="log"),
+)

@@ -11,6 +11,7 @@ from kubectl_svcprobe.access import forwarding, unreachable, wire
 from kubectl_svcprobe.access.authorization import Authorization
 from kubectl_svcprobe.access.kubeconfig import Access
 from kubectl_svcprobe.access.wire import Object
+from kubectl_svcprobe.errors import AccessError
 
 Query = list[tuple[str, str]]
 OnRequest = Callable[[str, str, int, int], None]
@@ -51,9 +52,30 @@ class Transport:
         """Close the kept connections."""
         self._client.close()
 
-    def content(self, method: str, path: str, query: Query | None = None, body: Object | None = None) -> bytes:
-        """The whole answer; `ApiError` if the status is not 2xx."""
-        request = self._request(method, path, query or [], body)
+    def peek(self, path: str, timeout: float, limit: int) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers by lower-case name, and the first bytes of whatever answers at a path; no redirect is followed.
+
+        The answer is another program's, so neither its status nor its body is taken for the API server's own.
+        """
+        request = self._request("GET", path, [], None)
+        with self._explained():
+            response = self._client.call_api(*request, _request_timeout=(self._connect_timeout, timeout))
+        try:
+            with self._explained():
+                body = bytes(response.response.read(limit, decode_content=False))
+        except AccessError:
+            # Its headers have come, and they are an answer.
+            body = b""
+        finally:
+            response.response.close()
+        self._note(request, response, len(body))
+        return int(response.status), {name.lower(): value for name, value in response.headers.items()}, body
+
+    def content(
+        self, method: str, path: str, query: Query | None = None, body: Object | None = None, patch: str = ""
+    ) -> bytes:
+        """The whole answer; `ApiError` if the status is not 2xx. `patch` is the kind of patch that the body is."""
+        request = self._request(method, path, query or [], body, patch)
         return self._content(request, self._call(request, self._read_timeout))
 
     def stream(self, path: str, query: Query, timeout: float) -> Generator[bytes, None, None]:
@@ -90,15 +112,15 @@ class Transport:
         self._tell("GET", path, int(connection.getstatus()), 0)
         return connection
 
-    def _request(self, method: str, path: str, query: Query, body: Object | None) -> Any:
+    def _request(self, method: str, path: str, query: Query, body: Object | None, patch: str = "") -> Any:
         return self._client.param_serialize(
-            method, path, query_params=query, header_params=self._headers(body), body=body
+            method, path, query_params=query, header_params=self._headers(body, patch), body=body
         )
 
-    def _headers(self, body: Object | None) -> dict[str, str]:
+    def _headers(self, body: Object | None, patch: str) -> dict[str, str]:
         headers = {"Accept": "application/json, */*"}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = f"application/{patch}+json" if patch else "application/json"
         return {**headers, **self._authorized()}
 
     def _authorized(self) -> dict[str, str]:

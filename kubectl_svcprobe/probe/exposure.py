@@ -24,12 +24,14 @@ class PathKind(str, Enum):
     INGRESS = "Ingress"
     GATEWAY = "Gateway"
     ROUTE = "Route"
+    SERVICE_PROXY = "ServiceProxy"
+    PORT_FORWARD = "PortForward"
     CONTROL = "Control"
     PROXY_HEALTH = "ProxyHealth"
 
 
 class Vantage(str, Enum):
-    """Where a request starts: in the probe pod, in one on another node, or on the machine that runs this program.
+    """Where a request starts: in the probe pod, in one on another node, at the API server, or on this program's machine.
 
     `EACH_NODE` is a further pod of `--all-nodes`, like the first one but for its node; the report calls it by the same name.
     """
@@ -37,6 +39,7 @@ class Vantage(str, Enum):
     POD = "probe pod"
     OTHER_NODE = "another node"
     EACH_NODE = "each node"
+    API_SERVER = "API server"
     HERE = "this machine"
 
     @property

@@ -150,6 +150,15 @@ def _container(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
     }
 
 
+def ephemeral_container(name: str, image: str, probes: tuple[Probe, ...], timing: Timing) -> dict[str, Any]:
+    """The same curl as a container beside those of a pod; the API takes no resources for such a one."""
+    container = _container(name, image, curl_arguments(probes, timing))
+    del container["resources"]
+    user = PodOptions(name, "").user_id
+    container["securityContext"].update(runAsUser=user, runAsGroup=user, **_pod_security(None))
+    return container
+
+
 def _affinity(options: PodOptions) -> dict[str, Any]:
     """`--node` is required, by affinity and not `nodeName`, so that the scheduler still says why it cannot be.
 

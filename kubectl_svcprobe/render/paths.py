@@ -38,6 +38,9 @@ SAID_OF_CERTIFICATES = {
 #: Kinds of which each has a line of its own.
 EDGE = tuple(kind.value for kind in AT_THE_EDGE)
 
+#: Outcomes of which the detail says more.
+TELLING = ("no-answer", "reset", "connected", "dns-failed", "silent")
+
 
 @dataclass(frozen=True)
 class From:
@@ -45,6 +48,7 @@ class From:
 
     pods: str = ""
     client: str = ""
+    is_inside: bool = False
 
 
 def path_table(paths: Sequence[PathFacts], paper: Paper, wide: bool, where: From | None = None) -> Iterator[str]:
@@ -125,6 +129,8 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     first = group[0]
     port = first.target.rpartition(":")[2]
     hosts = [path.target.rpartition(":")[0] for path in group]
+    if first.kind == "PortForward":
+        return _insides(group, port)
     if first.kind == "Endpoint":
         return (
             f"{first.subject} {first.target}" if wide and first.subject != hosts[0] else _endpoints(group, hosts, port)
@@ -138,6 +144,11 @@ def _target(group: Sequence[PathFacts], wide: bool) -> str:
     if first.kind == "DNS":
         return " · ".join(dict.fromkeys(host or path.target for host, path in zip(hosts, group, strict=True)))
     return f"{', '.join(_short(hosts))} :{port}"
+
+
+def _insides(group: Sequence[PathFacts], port: str) -> str:
+    names = [path.subject for path in group]
+    return f"{names[0]} :{port}" if len(names) == 1 else f"inside {count(len(names), 'pod')}, port {port}"
 
 
 def _endpoints(group: Sequence[PathFacts], hosts: Sequence[str], port: str) -> str:
@@ -188,7 +199,7 @@ def result_of(path: PathFacts) -> str:
         word = f"{word} from {path.answered_by}"
     if path.expected:
         word = path.expected if path.expected in (BEYOND_REACH, NO_PROOF, OUT_OF_REACH) else f"{word}, {path.expected}"
-    elif path.outcome in ("no-answer", "reset", "connected", "dns-failed", "silent") and path.detail:
+    elif path.detail and (path.outcome in TELLING or (path.vantage == "API server" and path.outcome != "answered")):
         word = path.detail
     elif path.outcome == "answered" and path.request.startswith("gRPC"):
         word = f"{word}, {path.detail}"
@@ -219,7 +230,7 @@ def _vantage(path: PathFacts, where: From) -> str:
     """The machine that asked, or the node of the pod and whom it stands in for."""
     if not path.from_node:
         return path.vantage
-    who = f"as {where.client.partition(' of ')[0]}" if where.client else "probe pod"
+    who = f"{'in' if where.is_inside else 'as'} {where.client.partition(' of ')[0]}" if where.client else "probe pod"
     if not where.pods:
         return f"{who}, {path.from_node}"
     return f"{who}, {where.pods.removeprefix('pods on ')}" if where.client else where.pods

@@ -51,7 +51,9 @@ def _paths(tried: Sequence[PathFacts], report: Report, paper: Paper, wide: bool)
     """The table of paths. Of several nodes that were asked alike, those stand in it that meet what the main one meets."""
     client = report.probe.client if report.probe else ""
     if report.probe is None or not report.probe.each_node:
-        yield from path_table(tried, paper, wide, From(client=client))
+        yield from path_table(
+            tried, paper, wide, From(client=client, is_inside=bool(report.probe and report.probe.inside))
+        )
         return
     shown = [path for path in tried if wide or path.from_node in ("", report.probe.node)]
     yield from path_table(shown, paper, wide, From("" if wide else from_pods(tried, report), client))
@@ -200,6 +202,10 @@ def _how_asked(tried: Sequence[PathFacts], report: Report) -> str:
         said += " Short cut: inside the cluster this address is answered for by the node itself, so it proves nothing outside."
     if report.probe and asked(report):
         return f"{said} {_pods(report, report.probe)}"
+    if report.probe and report.probe.inside and not report.probe.problem:
+        by = report.probe.inside
+        stays = "" if by.startswith("its own") else ", whose entry stays in its spec"
+        return f"{said} Asked inside {report.probe.client} by {by}{stays}, in {report.probe.seconds:.1f} s."
     if report.probe and report.probe.pod and not report.probe.problem:
         waiting = "a second one waited 5 s first" if report.probe.repeated else "which waited 5 s first"
         more = [waiting] if report.probe.settled else []

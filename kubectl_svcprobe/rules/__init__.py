@@ -38,6 +38,7 @@ from kubectl_svcprobe.rules import (
     selection,
     service,
     slices,
+    through_api,
 )
 from kubectl_svcprobe.rules.rule import Rule
 
@@ -161,6 +162,11 @@ RULES: tuple[Rule, ...] = (
     looked.facts_unread,
     looked.probe_pod_failed,
     looked.probe_pod_is_cut_off,
+    through_api.api_server_finds_no_endpoint,
+    through_api.endpoints_refuse_the_api_server,
+    through_api.closed_inside_its_pods,
+    through_api.http_error_through_the_api_server,
+    through_api.out_of_the_api_servers_reach,
 )
 
 #: Codes that are no longer used; they are never given again.

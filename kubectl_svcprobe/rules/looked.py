@@ -9,7 +9,9 @@ from kubectl_svcprobe.facts.model import ObjectRef
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.report import Severity
+from kubectl_svcprobe.rules.granting import to_ask_inside, to_probe, to_read, user_of
 from kubectl_svcprobe.rules.rule import POLICY_DOC, RBAC_DOC, Match, rule
+from kubectl_svcprobe.rules.through_api import proxy_answers, said_through_api
 from kubectl_svcprobe.words import listed
 
 
@@ -49,11 +51,12 @@ def facts_unread(ev: Evidence) -> Iterator[Match]:
         subject=_ref(ev),
         headline=f"{ev.snapshot.name} {down}; why cannot be told, {could_not}."
         if down
-        else f"{ev.snapshot.name}: could not tell, {could_not}.",
+        else f"{ev.snapshot.name}: could not tell, {could_not}{_nevertheless(ev)}.",
         message=f"The rules that need {what} were skipped.",
-        evidence=tuple(u.message for u in missing),
+        evidence=(*(u.message for u in missing), *_answered(ev)),
         fix=(
-            "grant what docs/permissions.md lists; what this user may do now:",
+            *to_read(ev.snapshot.namespace, ev.snapshot.unread),
+            "what this user may do now:",
             ev.kubectl(ev.snapshot.namespace, "auth", "can-i", "--list"),
         )
         if refused
@@ -97,27 +100,65 @@ def probe_pod_failed(ev: Evidence) -> Iterator[Match]:
     """
     if ev.probe is None or not ev.probe.problem:
         return
-    here = [r for r in ev.results if r.probe.vantage is Vantage.HERE and r.outcome.is_good]
-    answered = listed(dict.fromkeys(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in here))
     yield Match(
         subject=_ref(ev),
-        headline=f"{ev.snapshot.name}: could not tell, the probe pod did not run.",
+        headline=f"{ev.snapshot.name}: could not tell from inside the cluster, {_no_answer(ev)}{_nevertheless(ev)}.",
         message=ev.probe.problem[0].upper() + ev.probe.problem[1:],
-        evidence=(f"this machine got an answer from {answered}",) if answered else (),
+        evidence=_answered(ev),
         fix=tuple(_pod_fixes(ev)),
     )
 
 
+def _no_answer(ev: Evidence) -> str:
+    problem = ev.probe.problem if ev.probe else ""
+    if ev.probe and ev.probe.inside:
+        return f"nothing could be asked inside pod/{ev.probe.pod}"
+    if user_of(problem):
+        may_not = "create pods" if "cannot create" in problem else "read the log of the probe pod"
+        return f"this user may not {may_not} in {ev.snapshot.client_namespace}"
+    return "the probe pod did not run"
+
+
+def _nevertheless(ev: Evidence) -> str:
+    """What is known all the same, as the end of a sentence."""
+    return "; through the API server it answers" if proxy_answers(ev) else ""
+
+
+def _answered(ev: Evidence) -> tuple[str, ...]:
+    """What answered elsewhere than a pod, a line for each vantage."""
+    here = [r for r in ev.results if r.probe.vantage is Vantage.HERE and r.outcome.is_good]
+    targets = dict.fromkeys(f"{r.probe.path.kind.value} {r.probe.path.target}" for r in here)
+    line = (f"this machine got an answer from {listed(targets)}",) if targets else ()
+    return (*said_through_api(ev), *line)
+
+
 def _pod_fixes(ev: Evidence) -> Iterator[str]:
-    problem = ev.probe.problem.lower() if ev.probe else ""
-    namespace, name = ev.snapshot.namespace, ev.snapshot.name
-    if "image" in problem or "errimage" in problem or "pull" in problem:
+    problem = ev.probe.problem if ev.probe else ""
+    namespace, name = ev.snapshot.client_namespace, ev.snapshot.name
+    if ev.probe and ev.probe.inside:
+        yield from to_ask_inside(namespace, problem)
+        yield "from a probe pod in its place:"
+        yield ev.kubectl.svcprobe(
+            ev.snapshot.namespace, name, "--from", f"pod/{ev.probe.pod}", "--from-namespace", namespace
+        )
+    elif user_of(problem):
+        yield from to_probe(namespace, problem)
+    elif "exceeded quota" in problem:
+        yield "what the quota allows, and what uses it:"
+        yield ev.kubectl(namespace, "describe", "resourcequota")
+        yield from _elsewhere(ev)
+    elif "admission webhook" in problem or "violates PodSecurity" in problem:
+        yield from _elsewhere(ev)
+    elif any(word in problem.lower() for word in ("image", "pull")):
         yield "name an image with curl in it that the nodes can pull:"
-        yield ev.kubectl.svcprobe(namespace, name, "--image", "REGISTRY/curl:TAG")
-    elif "forbidden" in problem and "quota" not in problem:
-        yield ev.kubectl(namespace, "auth", "can-i", "create", "pods")
-    yield "without a pod, from the objects and this machine only:"
-    yield ev.kubectl.svcprobe(namespace, name, "--no-probe")
+        yield ev.kubectl.svcprobe(ev.snapshot.namespace, name, "--image", "REGISTRY/curl:TAG")
+    yield "without a pod, from the objects, through the API server and from this machine:"
+    yield ev.kubectl.svcprobe(ev.snapshot.namespace, name, "--no-probe")
+
+
+def _elsewhere(ev: Evidence) -> Iterator[str]:
+    yield "start the pod in another namespace (policies may treat it differently there):"
+    yield ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--from-namespace", "NAMESPACE")
 
 
 @rule("SVC903", "probe-pod-is-cut-off", Severity.UNKNOWN, reads=set(), explains=("SVC611",), source=POLICY_DOC)
@@ -148,7 +189,7 @@ def probe_pod_is_cut_off(ev: Evidence) -> Iterator[Match]:
         headline=f"{ev.snapshot.name}: could not tell, the probe pod on {node} reaches nothing, not even the API server.",
         message=f"The probe pod on {node} reached neither {ev.snapshot.name} nor service/kubernetes, "
         f"so this says nothing about {ev.snapshot.name}.",
-        evidence=tuple(evidence),
+        evidence=(*evidence, *said_through_api(ev)),
         fix=(
             "try from another node:",
             ev.kubectl.svcprobe(ev.snapshot.namespace, ev.snapshot.name, "--node", ev.another_node(node)),

@@ -115,7 +115,7 @@ def intermittent(ev: Evidence) -> Iterator[Match]:
         r
         for r in ev.results
         if r.outcome is Outcome.INTERMITTENT
-        and r.probe.vantage is not Vantage.OTHER_NODE
+        and r.probe.vantage not in (Vantage.OTHER_NODE, Vantage.API_SERVER)
         and r.probe.path.kind is not PathKind.CONTROL
         and not why_expected(ev.snapshot, r, ev.results)
     ]

@@ -191,7 +191,7 @@ def endpoints_unreachable(ev: Evidence) -> Iterator[Match]:
         )
 
 
-@rule("SVC704", "http-error-status", Severity.WARNING, reads={"Service"}, source=DEBUG_SERVICE)
+@rule("SVC704", "http-error-status", Severity.WARNING, reads={"Service"}, explains=("SVC907",), source=DEBUG_SERVICE)
 def http_error_status(ev: Evidence) -> Iterator[Match]:
     """**What.** The application answers with an HTTP status of 500 or above.
 

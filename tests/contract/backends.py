@@ -34,8 +34,10 @@ def fake_backend() -> Iterator[Backend]:
     stranger = FakeCluster()
     for resource in KNOWN.values():
         stranger.forbid(resource)
-    for subresource in ("log", "portforward"):
+    for subresource in ("log", "portforward", "exec"):
         stranger.forbid(KNOWN["Pod"], "get", subresource=subresource)
+    stranger.forbid(KNOWN["Pod"], "patch", subresource="ephemeralcontainers")
+    stranger.forbid(KNOWN["Service"], "get", subresource="proxy")
     yield Backend(FakeCluster(), "contract", stranger)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -239,6 +240,8 @@ def test_a_watch_ends_when_its_time_is_over(backend: Backend) -> None:
     assert time.monotonic() - started < 3
 
 
+EPHEMERAL = {"spec": {"ephemeralContainers": [{"name": "probe-1", "image": "none", "command": ["curl"]}]}}
+
 FORBIDDEN: dict[str, tuple[Callable[[ClusterApi, str], object], str]] = {
     "get": (lambda c, ns: c.get(SERVICES, ns, "web"), 'services "web" is forbidden: User "{user}" cannot get'),
     "list": (lambda c, ns: c.list(PODS, ns), 'pods is forbidden: User "{user}" cannot list resource "pods"'),
@@ -252,6 +255,14 @@ FORBIDDEN: dict[str, tuple[Callable[[ClusterApi, str], object], str]] = {
     "port-forward": (
         lambda c, ns: c.port_forward(ns, "web", [80], timeout=5, quiet=0.1),
         'pods "web" is forbidden: User "{user}" cannot get resource "pods/portforward"',
+    ),
+    "exec": (
+        lambda c, ns: c.execute(ns, "web", "", ["curl"], timeout=5, limit_bytes=10),
+        'pods "web" is forbidden: User "{user}" cannot get resource "pods/exec"',
+    ),
+    "ephemeral container": (
+        lambda c, ns: c.patch(PODS, ns, "web", EPHEMERAL, subresource="ephemeralcontainers"),
+        'pods "web" is forbidden: User "{user}" cannot patch resource "pods/ephemeralcontainers"',
     ),
     "list of another group": (
         lambda c, ns: c.list(ENDPOINT_SLICES, ns),
@@ -296,6 +307,43 @@ def test_no_port_is_forwarded_to_no_pod_or_to_one_without_a_node(backend: Backen
     with pytest.raises(ApiError, match="pod web does not have a host assigned") as error:
         backend.cluster.port_forward(backend.namespace, "web", [80], timeout=5, quiet=0.1)
     assert error.value.status == 400
+
+
+def test_no_command_runs_in_no_pod_or_in_one_without_a_node(backend: Backend) -> None:
+    """In one that runs: tests/e2e."""
+    with pytest.raises(NotFound, match='pods "web" not found'):
+        backend.cluster.execute(backend.namespace, "web", "", ["curl"], timeout=5, limit_bytes=10)
+    backend.cluster.create(PODS, backend.namespace, pod("web"))
+    with pytest.raises(ApiError, match="pod web does not have a host assigned"):
+        backend.cluster.execute(backend.namespace, "web", "main", ["curl"], timeout=5, limit_bytes=10)
+
+
+def test_an_ephemeral_container_is_added_to_those_that_are_there(backend: Backend) -> None:
+    backend.cluster.create(PODS, backend.namespace, pod("web"))
+    backend.cluster.patch(PODS, backend.namespace, "web", EPHEMERAL, subresource="ephemeralcontainers")
+    more = {"spec": {"ephemeralContainers": [{"name": "probe-2", "image": "none", "command": ["curl"]}]}}
+    after = backend.cluster.patch(PODS, backend.namespace, "web", more, subresource="ephemeralcontainers")
+    assert [one["name"] for one in after["spec"]["ephemeralContainers"]] == ["probe-1", "probe-2"]
+    assert [one["name"] for one in after["spec"]["containers"]] == ["main"]
+
+
+def by_proxy(cluster: ClusterApi, namespace: str) -> tuple[int, str, str]:
+    """Status, reason and message of what the API server says for itself."""
+    answer = cluster.service_proxy(namespace, "web", "http", 80, "/healthz", timeout=5, limit_bytes=4096)
+    assert "json" in answer.headers["content-type"]
+    said = json.loads(answer.body)
+    return answer.status, said["reason"], said["message"]
+
+
+def test_the_service_proxy_says_for_itself_what_it_could_not_do(backend: Backend) -> None:
+    """To an application: tests/e2e."""
+    assert by_proxy(backend.cluster, backend.namespace) == (404, "NotFound", 'services "web" not found')
+    backend.cluster.create(SERVICES, backend.namespace, service("web"))
+    found = by_proxy(backend.cluster, backend.namespace)
+    assert found == (503, "ServiceUnavailable", 'no endpoints available for service "web"')
+    status, reason, message = by_proxy(backend.stranger, backend.namespace)
+    assert (status, reason) == (403, "Forbidden")
+    assert 'cannot get resource "services/proxy"' in message
 
 
 def test_any_path_can_be_read(backend: Backend) -> None:

@@ -11,6 +11,8 @@ A folder of `tests/cases` holds
     client.txt          whom the probe pod stands in for, as flags: `--from deploy/front --from-namespace store`
     expected.txt        the verdict; each finding with its commands and consequences; whether its rule was skipped
 
+With `api-server: true` the API server's own ways are taken too, as they are where no pod tells anything.
+
 In observations.yaml the first of `paths` that fits a path says what came back; a path that none fits answers. An answer is
 an HTTP status, a word (the outcomes of `probe.observe`), or the very fields of curl's JSON. `inside` says which ports a
 port-forward finds open, by pod, or why none can be made; all others are closed. `lookups` are the addresses that this
@@ -39,12 +41,14 @@ from kubectl_svcprobe.facts.collect import collect
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.facts.system import look_at_dns, look_at_proxies
 from kubectl_svcprobe.inspection import report
+from kubectl_svcprobe.probe.apiserver import CLOSED_INSIDE, NO_ENDPOINT, OPEN_INSIDE
+from kubectl_svcprobe.probe.apiserver import plan as plan_api_server
 from kubectl_svcprobe.probe.closer import CLOSED_PORT, Closer, Inside, judged, other_probes, questions
 from kubectl_svcprobe.probe.dialects import dialect_probes
 from kubectl_svcprobe.probe.elsewhere import concerns_dns, concerns_proxies, second_look
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.expectation import has_local_policy
-from kubectl_svcprobe.probe.exposure import Vantage
+from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.matrix import as_matrix, asking_nodes, concern_proxies, health_probes, main_node
 from kubectl_svcprobe.probe.observe import Observation, Outcome, cluster_domain, decode
 from kubectl_svcprobe.probe.plan import Probe, ProbePlan, Wishes, make_plan
@@ -151,6 +155,10 @@ class Case:
             from_there = asked_from(_asked(look.probes, story), look.node) if look else ()
             probe = replace(probe, other_node=look.node if look else "")
         results = (*with_true_names(results, cluster_domain(resolv_conf)), *from_there)
+        if story.get("api-server"):
+            asked = plan_api_server(snapshot, 5000, story.get("path"))
+            plan = replace(plan, unprobed=(*plan.unprobed, *asked.unprobed))
+            results = (*results, *_asked(asked.probes, story))
         snapshot = self._with_system(snapshot, results)
         return Evidence(snapshot, plan, results, probe, resolv_conf, closer=closer)
 
@@ -340,11 +348,28 @@ def _fits(entry: dict[str, Any], probe: Probe) -> bool:
     )
 
 
+def _through_api_server(probe: Probe, attempt: int, answer: Any) -> Observation:
+    """An HTTP status, an outcome, or `no-endpoint`."""
+    if isinstance(answer, int):
+        outcome = Outcome.HTTP_ERROR if answer >= 500 else Outcome.ANSWERED
+        return Observation(probe.id, attempt, outcome, http_status=answer, seconds=0.009)
+    detail = NO_ENDPOINT if answer == "no-endpoint" else ""
+    if probe.path.kind is PathKind.PORT_FORWARD:
+        detail = {"refused": CLOSED_INSIDE, "connected": OPEN_INSIDE}.get(answer, "")
+    if answer == "not-run":
+        detail = "forbidden: this user may not create pods/portforward"
+    return Observation(
+        probe.id, attempt, Outcome.UNREACHABLE if answer == "no-endpoint" else Outcome(answer), detail=detail
+    )
+
+
 def _observation(probe: Probe, attempt: int, answer: Any, is_retry: bool) -> Observation:
     seconds = 0.004
     if probe.request.scheme == "udp":
         detail = "silent: cannot tell" if answer == "silent" else ""
         return Observation(probe.id, attempt, Outcome(answer), seconds=seconds, detail=detail, is_retry=is_retry)
+    if probe.vantage is Vantage.API_SERVER:
+        return _through_api_server(probe, attempt, answer)
     if isinstance(answer, int):
         transfer = {"exitcode": 0, "num_connects": 1, "http_code": answer, "time_total": seconds}
     else:

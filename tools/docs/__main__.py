@@ -18,6 +18,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "findings.md": findings.page,
     "permissions.md": permissions.page,
     "probe-pod.yaml": probe_pod.manifests,
+    "rbac-api-server.yaml": permissions.api_server_manifest,
+    "rbac-inside.yaml": permissions.inside_manifest,
     "rbac-probe.yaml": permissions.probe_manifest,
     "rbac-read.yaml": permissions.read_manifest,
     "schema.json": schema.document,

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kubectl_svcprobe.access.permissions import CLIENT, PROBE, READ, Permission
+from kubectl_svcprobe.access.permissions import API_SERVER, CLIENT, INSIDE, PROBE, READ, Permission
 from tools.docs.markdown import head, table, text
 
 SOURCE = "`kubectl_svcprobe/access/permissions.py`"
@@ -20,8 +20,9 @@ is left out and named in the report; only a Service that may not be read ends th
 HOW_TO = """\
 ## Granting them
 
-Two ClusterRoles, [rbac-read.yaml](rbac-read.yaml) and [rbac-probe.yaml](rbac-probe.yaml), hold exactly these rows. They
-grant nothing before they are bound. For a user `jane` and the namespace `shop`:
+Four ClusterRoles, [rbac-read.yaml](rbac-read.yaml), [rbac-probe.yaml](rbac-probe.yaml),
+[rbac-api-server.yaml](rbac-api-server.yaml) and [rbac-inside.yaml](rbac-inside.yaml), hold exactly these rows. They
+grant nothing before they are bound, and the last two are for who wants them. For a user `jane` and the namespace `shop`:
 
 ```sh
 kubectl apply -f docs/rbac-read.yaml -f docs/rbac-probe.yaml
@@ -40,9 +41,10 @@ asks the Service `default/kubernetes`; where its address may not be read, by nam
 
 The pod holds no rights at all: it gets no service account token, runs as an unprivileged user with a read-only file
 system, and passes the `restricted` level of Pod Security admission. [probe-pod.yaml](probe-pod.yaml) is a complete one,
-and `kubectl svcprobe SERVICE --dry-run` prints the one that would run. `pods/exec` is
-never asked for. `pods/portforward` is, where a port refuses the probe: a connection to it is made inside the pod, and
-closed again without a word. The only writes are the creation and the deletion of the probe pod.
+and `kubectl svcprobe SERVICE --dry-run` prints the one that would run. `pods/exec` is asked for with `--in` only.
+`pods/portforward` is, where a port refuses the probe, or no pod can ask: a connection to it is made inside the pod, and
+closed again without a word; to a port that speaks HTTP a GET is sent where no pod can ask. The only writes are the creation
+and the deletion of the probe pod, and the ephemeral container of `--in` ([without-a-pod.md](without-a-pod.md)).
 """
 
 
@@ -56,6 +58,8 @@ def page() -> str:
         "A pod of the client's namespace is read with `get pods`. Needed are the Services of that namespace too.",
         "",
     ]
+    lines += ["## To ask through the API server, where no pod can", "", *_table(API_SERVER)]
+    lines += ["## To ask from inside an existing pod (`--in`)", "", *_table(INSIDE)]
     return text([*lines, HOW_TO])
 
 
@@ -81,6 +85,16 @@ def read_manifest() -> str:
 def probe_manifest() -> str:
     """The ClusterRole that runs the pod."""
     return _manifest("svcprobe-probe", (*PROBE, *CLIENT))
+
+
+def api_server_manifest() -> str:
+    """The ClusterRole that asks through the API server."""
+    return _manifest("svcprobe-api-server", API_SERVER)
+
+
+def inside_manifest() -> str:
+    """The ClusterRole that asks from inside an existing pod."""
+    return _manifest("svcprobe-inside", INSIDE)
 
 
 def _manifest(name: str, permissions: Iterable[Permission]) -> str:

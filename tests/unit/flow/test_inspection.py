@@ -210,10 +210,15 @@ def test_no_probe_starts_no_pod() -> None:
 def test_a_pod_that_is_not_admitted_leaves_the_rest_of_the_report() -> None:
     cluster = FakeCluster(*o.healthy())
     cluster.forbid(r.PODS, "create")
+    cluster.listening["shop", "devops-1"] = {8080}
     report, _ = inspect(cluster)
     assert (report.verdict, codes(report)) == (Verdict.UNKNOWN, ["SVC902"])
     assert report.endpoints[0].pod == "devops-1"
-    assert {path.detail for path in report.paths} == {"the probe pod did not run"}
+    assert {p.detail for p in report.paths if p.vantage == "probe pod"} == {"the probe pod did not run"}
+    assert {(p.kind, p.http_status) for p in report.paths if p.vantage == "API server"} == {
+        ("ServiceProxy", 200),
+        ("PortForward", 200),
+    }
 
 
 @pytest.mark.parametrize(
