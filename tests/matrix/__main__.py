@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -15,16 +16,18 @@ from typing import Any
 from tests.e2e.command import kubectl_svcprobe
 from tests.e2e.conftest import is_running
 from tests.lab import Lab
+from tests.lab.__main__ import end_orderly
+from tests.lab.layout import CHECKOUT
 
 from .cell import NAMESPACE, Cell, dual_stack, matrix
-from .page import PAGE, Run, page, row
+from .page import PAGE, TITLES, Run, page, row
 from .run import Seen, look
 
 #: What is run in which lab, and how that is started. The first is the lab of this checkout.
-LABS: dict[str, tuple[str, Callable[[], list[Cell]], dict[str, Any]]] = {
-    "here": ("kube-proxy in iptables mode", matrix, {}),
-    "nftables": ("kube-proxy in nftables mode", matrix, {"proxy_mode": "nftables"}),
-    "dual-stack": ("IPv4 and IPv6", dual_stack, {"family": "dual"}),
+LABS: dict[str, tuple[Callable[[], list[Cell]], dict[str, Any]]] = {
+    "here": (matrix, {}),
+    "nftables": (matrix, {"proxy_mode": "nftables"}),
+    "dual-stack": (dual_stack, {"family": "dual"}),
 }
 
 
@@ -33,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("names", nargs="*", metavar="NAME", help="a type, a protocol, or a Service: nodeport-https")
     top.add_argument("--lab", choices=[*LABS], default="here", help="the lab of this checkout, or one of its own")
     top.add_argument("--show", "-v", action="store_true", help="print what a user would see, too")
-    top.add_argument("--write", action="store_true", help=f"run all three, and write {PAGE.name}")
+    top.add_argument("--write", action="store_true", help=f"write its part of {PAGE.relative_to(CHECKOUT)}")
     return top
 
 
@@ -49,7 +52,7 @@ def chosen(cells: Sequence[Cell], names: Sequence[str]) -> list[Cell]:
 @contextlib.contextmanager
 def in_lab(which: str) -> Iterator[Lab]:
     """The lab of this checkout, left as it was found; or one of its own, which ends."""
-    options = LABS[which][2]
+    options = LABS[which][1]
     if not options:
         was_running = is_running()
         lab = Lab.ensure()
@@ -69,7 +72,7 @@ def in_lab(which: str) -> Iterator[Lab]:
 
 def run(which: str, names: Sequence[str], show: bool) -> Run:
     """Tell of each cell as soon as it is known."""
-    title, cells, _ = LABS[which]
+    cells, _ = LABS[which]
     wanted = chosen(cells(), names)
     with in_lab(which) as lab:
         began, seen = time.monotonic(), list[Seen]()
@@ -81,17 +84,21 @@ def run(which: str, names: Sequence[str], show: bool) -> Run:
                 if show:
                     answer = kubectl_svcprobe(lab, seen[-1].cell.name, "-n", NAMESPACE)
                     print(answer.stdout + answer.stderr, flush=True)
-    done = Run(title, version, seen, time.monotonic() - began)
+    done = Run(TITLES[which], version, seen, time.monotonic() - began)
     print(f"\n{done.title}: {done.right} of {len(seen)} right ({done.seconds:.0f} s)\n", flush=True)
     return done
 
 
 def main() -> int:
     options = parser().parse_args()
-    runs = [run(which, options.names, options.show) for which in (LABS if options.write else [options.lab])]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_orderly)
+    if options.write and options.names:
+        raise SystemExit("--write is for a whole part of the page, not for some cells of it")
+    done = run(options.lab, options.names, options.show)
     if options.write:
-        PAGE.write_text(page(runs), encoding="utf-8")
-    return 0 if all(done.right == len(done.seen) for done in runs) else 1
+        PAGE.write_text(page(done, PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""), encoding="utf-8")
+    return 0 if done.right == len(done.seen) else 1
 
 
 if __name__ == "__main__":

@@ -13,15 +13,20 @@ PAGE = CHECKOUT / "docs" / "matrix.md"
 
 INTRODUCTION = """# The matrix
 
-Every type of Service by every protocol, all of them healthy, as `kubectl svcprobe` sees them on the lab with three nodes
-(Kubernetes {version}). `make matrix`, `make matrix-nftables` and `make dual-stack` repeat it; `python -m tests.matrix --write`
-runs all three and writes this page. What is expected stands in [tests/matrix](../tests/matrix); a cell that was not as expected
-would be marked ✖.
+Every type of Service by every protocol, all of them healthy, as `kubectl svcprobe` sees them on the lab with three nodes.
+`make matrix`, `make matrix-nftables` and `make dual-stack` repeat it; with `MATRIX=--write` each of them writes its part of this
+page. What is expected stands in [tests/matrix](../tests/matrix); a cell that was not as expected would be marked ✖.
 
 *Answered* is an answer of the application, *connected* a connection that stood and on which nobody spoke (the server for `tcp`
 is a mute one), *not tried* what this vantage cannot do: curl cannot speak UDP. The servers for `https` show certificates of an
 authority of the lab's own, and self-signed ones outside the cluster.
 """
+#: The parts of the page, by the labs that they are run in.
+TITLES = {
+    "here": "kube-proxy in iptables mode",
+    "nftables": "kube-proxy in nftables mode",
+    "dual-stack": "IPv4 and IPv6",
+}
 WORDS = {"not-run": "not tried"}
 
 
@@ -74,15 +79,10 @@ def table(run: Run) -> Iterator[str]:
         yield f"| {'✖' if seen.told else '✔'} | {' | '.join(cells)} |"
 
 
-def page(runs: Sequence[Run]) -> str:
-    lines = [INTRODUCTION.format(version=runs[0].version)]
-    for run in runs:
-        lines += [
-            f"## {run.title[0].upper()}{run.title[1:]}",
-            "",
-            f"{run.right} of {len(run.seen)} as expected.",
-            "",
-            *table(run),
-            "",
-        ]
-    return "\n".join(lines)
+def page(run: Run, former: str) -> str:
+    """The former page with this run in place of the one of its kind; in the order of `TITLES`."""
+    parts = dict(part.split("\n", 1) for part in former.split("\n## ")[1:])
+    count = f"{run.right} of {len(run.seen)} as expected, on Kubernetes {run.version}."
+    parts[run.title] = "\n".join(["", count, "", *table(run), ""])
+    known = [f"## {title}\n{parts[title].rstrip()}\n" for title in TITLES.values() if title in parts]
+    return "\n".join([INTRODUCTION, *known])
