@@ -17,9 +17,10 @@ Every type of Service by every protocol, all of them healthy, as `kubectl svcpro
 `make matrix`, `make matrix-nftables` and `make dual-stack` repeat it; with `MATRIX=--write` each of them writes its part of this
 page. What is expected stands in [tests/matrix](../tests/matrix); a cell that was not as expected would be marked ✖.
 
-*Answered* is an answer of the application, *connected* a connection that stood and on which nobody spoke (the server for `tcp`
-is a mute one), *not tried* what this vantage cannot do: curl cannot speak UDP. The servers for `https` show certificates of an
-authority of the lab's own, and self-signed ones outside the cluster.
+*Answered* is an answer of the application. *Connected* is a connection that stood: the server for `tcp` is a mute one, and by
+`h2c` this machine says no more than the greeting of HTTP/2, which was returned. *Resolved* is a name that was looked up and not
+asked, *not tried* what this vantage cannot do: curl cannot speak UDP. The servers for `https` show certificates of an authority
+of the lab's own, and self-signed ones outside the cluster.
 """
 #: The parts of the page, by the labs that they are run in.
 TITLES = {
