@@ -26,6 +26,7 @@ from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation
 from kubectl_svcprobe.probe.plan import ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, join
+from kubectl_svcprobe.probe.trace import trace
 from kubectl_svcprobe.probe.ways import find_paths
 from kubectl_svcprobe.report import Report, Skipped
 from kubectl_svcprobe.rules import RULES
@@ -57,7 +58,17 @@ class Inspector:
             from_here = self._confirm_here(snapshot, plan, local.observations())
         finally:
             local.close()
-        return report(replace(evidence, results=(*evidence.results, *from_here)), self.run.options)
+        evidence = replace(evidence, results=(*evidence.results, *from_here))
+        if self.run.options.trace:
+            self._trace(evidence)
+        return report(evidence, self.run.options)
+
+    def _trace(self, evidence: Evidence) -> None:
+        """Show on stderr what was asked, and what came back, in the order in which it is judged."""
+        asked = (*evidence.results, *evidence.closer.others, *evidence.closer.dialects)
+        namespace, timing = evidence.snapshot.namespace, self.run.options.timing
+        for line in trace(asked, timing, namespace, self.run.kubectl):
+            self.run.note(line)
 
     def read(self, namespace: str, name: str, port: str = "") -> Snapshot:
         """What is read about a Service, cut down to the ports that are meant. Raises as `inspect` does."""

@@ -54,12 +54,17 @@ PROTOCOL = [
         help="What to speak: auto goes by appProtocol, the pods' own probes, the port's name and its number; udp is spoken "
         "from this machine only.  [default: auto]",
     ),
+    click.option(
+        "--trace",
+        is_flag=True,
+        help="Show on stderr each question as a command, and what its answer was taken for.",
+    ),
 ]
 
 
 def check_protocol(flags: Mapping[str, Any], targets: Sequence[Target]) -> None:
     """Raises UsageError for flags of this module that contradict others, or the words beside them."""
-    given = {"--port": flags["ports"], "--scheme": flags["scheme"] != "auto"}
+    given = {"--port": flags["ports"], "--scheme": flags["scheme"] != "auto", "--trace": flags["trace"]}
     if not targets and (names := [name for name, value in given.items() if value]):
         raise UsageError(f"error: {names[0]} needs a SERVICE")
     for target in targets:

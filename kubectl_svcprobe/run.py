@@ -28,6 +28,7 @@ class Options:
     scheme: str = ""
     path: str | None = None
     keep_pod: bool = False
+    trace: bool = False
     one_pod: bool = False
     client: ClientWish = field(default_factory=ClientWish)
     all_nodes: bool = False

@@ -89,6 +89,7 @@ class Session:
             scheme="" if flags["scheme"] == "auto" else flags["scheme"],
             path=flags["path"],
             keep_pod=flags["keep_pod"],
+            trace=flags["trace"],
             one_pod=flags["one_pod"],
             client=_client_wish(flags),
             all_nodes=flags["all_nodes"],

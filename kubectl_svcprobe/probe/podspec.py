@@ -212,11 +212,11 @@ def curl_arguments(probes: tuple[Probe, ...], timing: Timing) -> list[str]:
     for probe in probes:
         for attempt in range(probe.attempts):
             arguments.append("--next")
-            arguments.extend(_transfer(probe, attempt, timing))
+            arguments.extend(transfer_arguments(probe, attempt, timing))
     return arguments
 
 
-def _transfer(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
+def transfer_arguments(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:
     """One transfer's own options. Nothing from the cluster is an option here: it is in the URL or in the value of `-H`."""
     request = probe.request
     yield from ("-g", "--noproxy", "*", "-o", "/dev/null", "-w", _written(probe, attempt))
