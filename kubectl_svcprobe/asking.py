@@ -54,7 +54,7 @@ class PodAsker:
     def manifests(self, snapshot: Snapshot, plan: ProbePlan) -> list[dict[str, Any]]:
         """The pod that would run first; none where nothing would be asked from one."""
         probes = plan.from_vantage(Vantage.POD)
-        return [manifest(probes, self.pod_options(snapshot, plan))] if probes else []
+        return [manifest((*probes, *plan.samples), self.pod_options(snapshot, plan))] if probes else []
 
     def ask(self, snapshot: Snapshot, plan: ProbePlan) -> Evidence:
         """What the probe pod saw; where something failed, what a second one saw that waited first."""
@@ -62,14 +62,16 @@ class PodAsker:
         if not probes:
             return Evidence(snapshot, plan, kubectl=self.run.kubectl)
         options = self.pod_options(snapshot, plan)
-        run = self._run_where_taken_up(probes, options)
-        observations, resolv_conf = read(run, probes)
+        asked = (*probes, *plan.samples)
+        run = self._run_where_taken_up(asked, options)
+        observations, resolv_conf = read(run, asked)
+        samples = came_of(run, plan.samples, observations)
         results = came_of(run, probes, observations)
         again = () if run.problem or plan.settle else to_ask_again(snapshot, results)
         inside = ForwardRun(self.run.cluster, snapshot.namespace, questions(snapshot, results))
         try:
-            others = other_probes(snapshot, results, len(plan.probes)) if again else ()
-            dialects = dialect_probes(results, len(plan.probes) + len(others))
+            others = other_probes(snapshot, results, plan.next_id) if again else ()
+            dialects = dialect_probes(results, plan.next_id + len(others))
             if second := (*again, *others, *dialects):
                 observations += self._ask_again(second, replace(options, settle=options.settle or bool(again)), run)
                 results = came_of(run, probes, observations)
@@ -86,6 +88,7 @@ class PodAsker:
             resolv_conf,
             self.run.kubectl,
             closer,
+            samples,
         )
 
     def _look_elsewhere(
@@ -122,7 +125,7 @@ class PodAsker:
     def _ask_again(self, probes: tuple[Probe, ...], options: PodOptions, first: PodRun) -> list[Observation]:
         """What another pod sees, on the same node if it can be."""
         waiting = f", which waits {SETTLE_SECONDS} s first" if options.settle else ""
-        self.run.say(f"asking again what failed, from a second pod{waiting}")
+        self.run.say(f"asking again what failed or was late, from a second pod{waiting}")
         again = replace(options, name=new_pod_name(), avoided_node="", preferred_nodes=(first.node,))
         second = self._run_pod(probes, again)
         if second.problem:

@@ -131,7 +131,7 @@ class EachNodeAsker:
         main: str,
     ) -> tuple[Closer, tuple[PathResult, ...]]:
         """Once more from each node that met a failure; from the main one also what tells the causes apart."""
-        view, number = asked[main].results, len(plan.probes)
+        view, number = asked[main].results, plan.next_id
         again = {n: to_ask_again(snapshot, a.results) for n, a in asked.items() if not a.is_settled}
         inside = ForwardRun(self.pods.run.cluster, snapshot.namespace, questions(snapshot, view))
         try:

@@ -19,7 +19,7 @@ from kubectl_svcprobe.report import ProbeFacts
 
 @dataclass(frozen=True)
 class Evidence:
-    """The input of every rule. `probe` is None where no pod was meant to run."""
+    """The input of every rule. `probe` is None where no pod was meant to run; `samples` are no results of a way in."""
 
     snapshot: Snapshot
     plan: ProbePlan = field(default_factory=ProbePlan)
@@ -28,6 +28,7 @@ class Evidence:
     resolv_conf: str = ""
     kubectl: Kubectl = field(default_factory=Kubectl)
     closer: Closer = field(default_factory=Closer)
+    samples: tuple[PathResult, ...] = ()
 
     @property
     def service(self) -> Service:

@@ -24,13 +24,14 @@ from kubectl_svcprobe.probe.apiserver import plan as plan_api_server
 from kubectl_svcprobe.probe.exposure import Vantage
 from kubectl_svcprobe.probe.localrun import LocalRun
 from kubectl_svcprobe.probe.observe import Observation
-from kubectl_svcprobe.probe.plan import ProbePlan, Wishes, make_plan
+from kubectl_svcprobe.probe.plan import MAX_SAMPLES_IN_ALL, ProbePlan, Wishes, make_plan
 from kubectl_svcprobe.probe.results import PathResult, join
 from kubectl_svcprobe.probe.trace import trace
 from kubectl_svcprobe.probe.ways import find_paths
 from kubectl_svcprobe.report import Report, Skipped
 from kubectl_svcprobe.rules import RULES
 from kubectl_svcprobe.run import Options, Run
+from kubectl_svcprobe.sampled import sample_facts
 from kubectl_svcprobe.words import listed
 
 
@@ -65,7 +66,7 @@ class Inspector:
 
     def _trace(self, evidence: Evidence) -> None:
         """Show on stderr what was asked, and what came back, in the order in which it is judged."""
-        asked = (*evidence.results, *evidence.closer.others, *evidence.closer.dialects)
+        asked = (*evidence.results, *evidence.samples, *evidence.closer.others, *evidence.closer.dialects)
         namespace, timing = evidence.snapshot.namespace, self.run.options.timing
         for line in trace(asked, timing, namespace, self.run.kubectl):
             self.run.note(line)
@@ -130,11 +131,24 @@ class Inspector:
             from_here=self.run.options.from_here,
             scheme=self.run.options.scheme,
             path=self.run.options.path,
+            samples=self.run.options.samples,
             no_pod_reason="--no-probe",
         )
         plan = make_plan(snapshot, find_paths(snapshot), wishes)
+        self._note_samples(plan, snapshot)
         # What no second pod repeats has to be believed of the first.
         return replace(plan, settle=plan.settle or self.run.options.one_pod)
+
+    def _note_samples(self, plan: ProbePlan, snapshot: Snapshot) -> None:
+        """Say where fewer samples are taken than was asked for."""
+        wanted, taken = self.run.options.samples, [probe.attempts for probe in plan.samples]
+        if wanted and snapshot.service and not taken:
+            where = "at the ClusterIP of TCP ports, or at the name of a headless Service"
+            self.run.note(f"--samples asks {where}: there is nothing of it to ask at {snapshot.service.name}")
+        elif taken and taken[0] < wanted:
+            self.run.note(
+                f"--samples: {taken[0]} at each of {len(taken)} ports, {MAX_SAMPLES_IN_ALL} at most in one run"
+            )
 
 
 def report(evidence: Evidence, options: Options) -> Report:
@@ -154,6 +168,7 @@ def report(evidence: Evidence, options: Options) -> Report:
         skipped=(*(Skipped(u.what, f"{u.why}: {u.message}") for u in snapshot.unread), *skipped),
         probe=evidence.probe,
         expectations=expectations(snapshot, evidence.results),
+        samples=sample_facts(snapshot, evidence.samples),
     )
 
 

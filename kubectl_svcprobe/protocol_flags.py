@@ -19,6 +19,23 @@ SCHEMES = ("auto", "http", "https", "h2c", "grpc", "tcp", "udp")
 _PORT = re.compile(r"(\d{1,5}|(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)(/(tcp|udp|sctp))?", re.IGNORECASE)
 
 
+#: Of one port. They are to show how answers spread, and to put no load on anybody.
+MAX_SAMPLES = 300
+
+
+class Samples(click.ParamType[int]):
+    """How many requests more: a number from 1; 0 is none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Raises UsageError for what is none, or too many."""
+        word = str(value).strip()
+        if not word.isascii() or not word.isdigit() or len(word) > 4 or int(word) > MAX_SAMPLES:
+            raise UsageError(f"error: --samples {value}: give a number from 1 to {MAX_SAMPLES}, or 0 for none")
+        return int(word)
+
+
 class Ports(click.ParamType[tuple[str, ...]]):
     """Ports of the Service: `80`, `http`, `53/udp`, `80,metrics`."""
 
@@ -59,14 +76,38 @@ PROTOCOL = [
         is_flag=True,
         help="Show on stderr each question as a command, and what its answer was taken for.",
     ),
+    click.option(
+        "--samples",
+        type=Samples(),
+        default=0,
+        metavar="N",
+        help=f"So many more requests, up to {MAX_SAMPLES}, from the probe pod to each TCP port: how many are answered, how fast, "
+        "and by which endpoints.",
+    ),
 ]
+
+
+#: What is no use beside `--samples`: the flag, and why.
+NOT_BESIDE_SAMPLES = {
+    "no_probe": "--no-probe starts no pod, and --samples asks from one",
+    "all_nodes": "--all-nodes asks from a pod on each node, and --samples from one",
+    "in_": "--in asks inside a pod that is there already, and --samples from a probe pod",
+}
 
 
 def check_protocol(flags: Mapping[str, Any], targets: Sequence[Target]) -> None:
     """Raises UsageError for flags of this module that contradict others, or the words beside them."""
-    given = {"--port": flags["ports"], "--scheme": flags["scheme"] != "auto", "--trace": flags["trace"]}
+    given = {
+        "--port": flags["ports"],
+        "--scheme": flags["scheme"] != "auto",
+        "--trace": flags["trace"],
+        "--samples": flags["samples"] > 0,
+    }
     if not targets and (names := [name for name, value in given.items() if value]):
         raise UsageError(f"error: {names[0]} needs a SERVICE")
+    for other, why in NOT_BESIDE_SAMPLES.items():
+        if flags["samples"] and flags[other]:
+            raise UsageError(f"error: {why}: give one of them")
     for target in targets:
         if target.port and flags["ports"]:
             raise UsageError(f"error: {target.word} names a port itself; leave that out, or --port")

@@ -27,6 +27,7 @@ class Options:
     ports: tuple[str, ...] = ()
     scheme: str = ""
     path: str | None = None
+    samples: int = 0
     keep_pod: bool = False
     trace: bool = False
     one_pod: bool = False

@@ -88,6 +88,7 @@ class Session:
             ports=tuple(word for words in flags["ports"] for word in words),
             scheme="" if flags["scheme"] == "auto" else flags["scheme"],
             path=flags["path"],
+            samples=flags["samples"],
             keep_pod=flags["keep_pod"],
             trace=flags["trace"],
             one_pod=flags["one_pod"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kubectl_svcprobe.facts.model import Service
+from kubectl_svcprobe.facts.model import Service, ServicePort
 from kubectl_svcprobe.facts.node import Node
 from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.exposure import ExposurePath, PathKind, Vantage
@@ -15,6 +15,9 @@ from kubectl_svcprobe.probe.route_paths import said_at, untried_routes
 
 MAX_ENDPOINTS = 50
 MAX_NODES = 8
+
+#: Samples of all ports of one run: some 700 bytes of arguments each.
+MAX_SAMPLES_IN_ALL = 900
 
 #: A virtual address leads to any of several endpoints, so one transfer says little.
 VIRTUAL_ATTEMPTS = 3
@@ -54,20 +57,27 @@ class ProbePlan:
     """What is tried and what is not.
 
     `settle` asks for a pod that has been up for some seconds before it says anything: where NetworkPolicies select either
-    end, an agent may admit or refuse a new pod for a moment before its rules are in place.
+    end, an agent may admit or refuse a new pod for a moment before its rules are in place. `samples` are asked by the first
+    pod beside the probes, and judged by no rule.
     """
 
     probes: tuple[Probe, ...] = ()
     unprobed: tuple[Unprobed, ...] = ()
     settle: bool = False
+    samples: tuple[Probe, ...] = ()
 
     def from_vantage(self, vantage: Vantage) -> tuple[Probe, ...]:
         """The probes of one vantage."""
         return tuple(probe for probe in self.probes if probe.vantage == vantage)
 
+    @property
+    def next_id(self) -> int:
+        """The first number that no probe of this plan has."""
+        return len(self.probes) + len(self.samples)
+
     def only(self, probes: Iterable[Probe]) -> ProbePlan:
         """The same plan cut down to some of its probes."""
-        return replace(self, probes=tuple(probes), unprobed=())
+        return replace(self, probes=tuple(probes), samples=(), unprobed=())
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class Wishes:
     from_here: bool = True
     scheme: str = ""
     path: str | None = None
+    samples: int = 0
     no_pod_reason: str = ""
 
 
@@ -99,7 +110,23 @@ def make_plan(snapshot: Snapshot, paths: Sequence[ExposurePath], wishes: Wishes)
         probes.extend(_controls(len(probes), snapshot))
     unprobed.extend(_pathless(service))
     unprobed.extend(Unprobed(u.kind, u.target, u.reason) for u in untried_routes(snapshot))
-    return ProbePlan(tuple(probes), tuple(unprobed), settle=_policies_matter(snapshot))
+    samples = tuple(_samples(probes, service, wishes.samples))
+    return ProbePlan(tuple(probes), tuple(unprobed), _policies_matter(snapshot), samples)
+
+
+def _samples(probes: Sequence[Probe], service: Service, number: int) -> Iterator[Probe]:
+    """More of what is asked at the ClusterIP of each port, or at the name of a headless Service: the first of several.
+
+    Of many ports each gets fewer, so that the pod's arguments stay well below what the API server and the kernel take.
+    """
+    kind = PathKind.DNS if service.is_headless else PathKind.CLUSTER_IP
+    first: dict[ServicePort | None, Probe] = {}
+    for probe in probes:
+        if probe.vantage is Vantage.POD and probe.path.kind is kind and probe.path.service_port:
+            first.setdefault(probe.path.service_port, probe)
+    for offset, probe in enumerate(first.values() if number else ()):
+        attempts = max(min(number, MAX_SAMPLES_IN_ALL // len(first)), 1)
+        yield replace(probe, id=len(probes) + offset, attempts=attempts, is_sample=True)
 
 
 def _probe(number: int, snapshot: Snapshot, path: ExposurePath, vantage: Vantage, wishes: Wishes) -> Probe:

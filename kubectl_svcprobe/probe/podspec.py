@@ -43,6 +43,7 @@ QUANTITIES = {"cpu": "250m", "memory": "64Mi", "ephemeral-storage": "16Mi"}
 ASIDE_SECONDS = 1.5
 
 MAX_PARALLEL = 300
+SAMPLES_AT_ONCE = 10
 MAX_PREFERRED = 10
 
 
@@ -188,8 +189,7 @@ def _is_node(name: str, operator: str = "In") -> dict[str, Any]:
 
 def deadline(probes: tuple[Probe, ...], options: PodOptions) -> int:
     """Seconds after which the kubelet ends the pod by itself, whatever became of this program."""
-    transfers = sum(probe.attempts for probe in probes)
-    rounds = ceil(max(transfers, 1) / MAX_PARALLEL)
+    rounds = ceil(max(sum(probe.attempts for probe in probes), 1) / _parallel(probes))
     settle = SETTLE_SECONDS if options.settle else 0
     return START_SECONDS + settle + ceil(rounds * max(options.timing.transfer, options.timing.silent))
 
@@ -206,14 +206,21 @@ def settle_arguments() -> list[str]:
 
 def curl_arguments(probes: tuple[Probe, ...], timing: Timing) -> list[str]:
     """All transfers for one parallel curl, and the pod's resolv.conf in front. `-q` comes first to skip any .curlrc."""
-    parallel = min(max(sum(probe.attempts for probe in probes), 1), MAX_PARALLEL)
-    arguments = ["-q", "-s", "--no-progress-meter", "-Z", "--parallel-immediate", "--parallel-max", str(parallel)]
+    parallel = str(_parallel(probes))
+    arguments = ["-q", "-s", "--no-progress-meter", "-Z", "--parallel-immediate", "--parallel-max", parallel]
     arguments.append("file:///etc/resolv.conf")
     for probe in probes:
         for attempt in range(probe.attempts):
             arguments.append("--next")
             arguments.extend(transfer_arguments(probe, attempt, timing))
     return arguments
+
+
+def _parallel(probes: tuple[Probe, ...]) -> int:
+    """How many transfers at once: all, but of samples a few, which are to measure an answer and not a crowd."""
+    samples = sum(probe.attempts for probe in probes if probe.is_sample)
+    others = sum(probe.attempts for probe in probes) - samples
+    return min(max(others + min(samples, SAMPLES_AT_ONCE), 1), MAX_PARALLEL)
 
 
 def transfer_arguments(probe: Probe, attempt: int, timing: Timing) -> Iterator[str]:

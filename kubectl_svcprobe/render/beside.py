@@ -1,4 +1,4 @@
-"""What is said below the table of paths: the certificates that were shown, and how samples fared."""
+"""What is said below the table of paths: the certificates that were shown."""
 
 from __future__ import annotations
 

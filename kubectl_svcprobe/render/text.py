@@ -11,6 +11,7 @@ from kubectl_svcprobe.render.beside import measured
 from kubectl_svcprobe.render.matrix import asked, from_pods, matrix
 from kubectl_svcprobe.render.paths import From, path_table
 from kubectl_svcprobe.render.policies import policy_tables
+from kubectl_svcprobe.render.samples import samples
 from kubectl_svcprobe.render.terminal import Paper, cleaned
 from kubectl_svcprobe.report import BY_ONLY, BY_SKIP, Confidence, Finding, PathFacts, ProbeFacts, Report, Verdict
 from kubectl_svcprobe.words import count, gist, labels, listed
@@ -41,6 +42,9 @@ def _lines(report: Report, paper: Paper, wide: bool) -> Iterator[str]:
         yield ""
         yield from paper.wrapped(_how_asked(tried, report))
         yield from measured(report, paper)
+    if report.samples:
+        yield ""
+        yield from samples(report, paper)
     for finding in report.findings:
         yield ""
         yield from _finding(finding, report, paper)

@@ -302,8 +302,8 @@ def _closer(snapshot: Snapshot, plan: ProbePlan, results: tuple[PathResult, ...]
             if isinstance(opened, str)
             else judged(question, {port: "connection refused" for port in ports if port not in opened})
         )
-    others = () if plan.settle else other_probes(snapshot, results, len(plan.probes))
-    dialects = dialect_probes(results, len(plan.probes) + len(others))
+    others = () if plan.settle else other_probes(snapshot, results, plan.next_id)
+    dialects = dialect_probes(results, plan.next_id + len(others))
     return Closer(tuple(inside), *(_aside(probes, story) for probes in (others, dialects)))
 
 
