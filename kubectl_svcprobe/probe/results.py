@@ -108,10 +108,53 @@ DOUBTFUL = (
 
 
 def to_confirm(results: Iterable[PathResult], is_expected: Callable[[PathResult], bool]) -> tuple[Probe, ...]:
-    """The probes whose failure is to be repeated before it is believed, with the controls of the pod."""
+    """The probes whose failure is to be repeated before it is believed, with the controls of the pod; and late endpoints."""
+    results = tuple(results)
     controls = [r for r in results if r.probe.path.kind is PathKind.CONTROL]
     failed = [r for r in results if r not in controls and r.outcome in DOUBTFUL and not is_expected(r)]
-    return tuple(r.probe for r in (*failed, *controls)) if failed else ()
+    late = [r for r in late_endpoints(results) if r not in failed]
+    return tuple(r.probe for r in (*failed, *late, *(controls if failed else ())))
+
+
+#: How much later than its neighbours an endpoint answers that stands out: so many times their median, and seconds more.
+LATE_TIMES = 5
+LATE_SECONDS = 0.25
+
+#: Fewer endpoints of a port are too few to say what is usual there.
+LATE_AMONG = 3
+
+
+def late_endpoints(results: Iterable[PathResult]) -> dict[PathResult, float]:
+    """The endpoints that keep a request waiting far longer than most of their port do, each with the others' median.
+
+    It is the least that each was seen to take, so that what was late once and not again is none; how long a connection
+    takes is left out of it, since that is the way's affair. All must have answered the same request with the same status.
+    """
+    by_port: dict[tuple[object, ...], list[PathResult]] = {}
+    for result in results:
+        path = result.probe.path
+        if (
+            path.kind is PathKind.ENDPOINT
+            and path.is_offered
+            and result.outcome.is_good
+            and result.probe.request.is_http
+        ):
+            key = (path.service_port, result.probe.request, result.probe.vantage, result.probe.node, result.http_status)
+            by_port.setdefault(key, []).append(result)
+    found: dict[PathResult, float] = {}
+    for group in by_port.values():
+        waits = {result: _least_wait(result) for result in group}
+        usual = median(waits.values())
+        late = [r for r, wait in waits.items() if wait >= max(LATE_TIMES * usual, usual + LATE_SECONDS)]
+        if len(group) >= LATE_AMONG and 2 * len(late) < len(group):
+            others = median(wait for result, wait in waits.items() if result not in late)
+            found.update(dict.fromkeys(late, others))
+    return found
+
+
+def _least_wait(result: PathResult) -> float:
+    """Seconds from the request to its answer, less what a round trip takes by the connection's measure."""
+    return min(max(o.first_byte_seconds - (o.connect_seconds - o.lookup_seconds), 0.0) for o in result.good)
 
 
 def within_families(results: Iterable[PathResult], ips: Sequence[str]) -> tuple[PathResult, ...]:

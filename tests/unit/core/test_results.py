@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kubectl_svcprobe.facts.model import LoadBalancerIngress, ServicePort
@@ -9,7 +11,7 @@ from kubectl_svcprobe.facts.snapshot import Snapshot
 from kubectl_svcprobe.probe.expect import is_declared, is_left_open, is_short_cut, why_expected
 from kubectl_svcprobe.probe.exposure import PathKind, Vantage
 from kubectl_svcprobe.probe.observe import Outcome
-from kubectl_svcprobe.probe.results import PathResult, join, to_confirm, with_true_names
+from kubectl_svcprobe.probe.results import PathResult, join, late_endpoints, to_confirm, with_true_names
 from tests.unit.core.build import endpoint, path, piece, probe, result, seen, service, snapshot
 
 OK, ERROR, OPEN = Outcome.ANSWERED, Outcome.HTTP_ERROR, Outcome.CONNECTED
@@ -261,3 +263,46 @@ def test_a_pod_s_success_at_an_outside_address_may_be_a_short_cut(
     kind: PathKind, host: str, vantage: Vantage, outcome: Outcome, expected: bool
 ) -> None:
     assert is_short_cut(BALANCED, result(probe(0, path(kind, host), vantage), outcome)) is expected
+
+
+#: Milliseconds that endpoints keep a request waiting (a pair: by two observations), and which of them are late.
+WAITS: list[tuple[str, list[Any], list[int]]] = [
+    ("one of three", [2, 3, 600], [2]),
+    ("one of two is nobody's neighbour", [2, 600], []),
+    ("two of five", [2, 600, 3, 700, 4], [1, 3]),
+    ("half of them", [2, 3, 600, 700], []),
+    ("not so many times as late", [100, 110, 490], []),
+    ("as many times", [100, 100, 500], [2]),
+    ("not so many seconds later", [2, 3, 240], []),
+    ("all", [600, 610, 620], []),
+    ("late once, and not again", [2, 3, (600, 4)], []),
+    ("late twice", [2, 3, (900, 600)], [2]),
+]
+
+
+@pytest.mark.parametrize(("waits", "late"), [c[1:] for c in WAITS], ids=[c[0] for c in WAITS])
+def test_an_endpoint_that_stands_out_is_late(waits: list[Any], late: list[int]) -> None:
+    found = late_endpoints(_waiting(number, wait) for number, wait in enumerate(waits))
+    assert [r.probe.id for r in found] == late
+
+
+def _waiting(number: int, waits: Any, **fields: Any) -> PathResult:
+    times = waits if isinstance(waits, tuple) else (waits,)
+    to = path(PathKind.ENDPOINT, f"10.244.1.{number}", 8080, **fields)
+    found = [o for ms in times for o in seen(number, OK, status=200, first_byte_seconds=ms / 1000)]
+    return join([probe(number, to)], found)[0]
+
+
+def test_what_is_late_is_asked_again_and_nothing_else() -> None:
+    results = [_waiting(0, 2), _waiting(1, 2), _waiting(2, 600), result(CONTROL, OK)]
+    assert [p.id for p in to_confirm(results, lambda r: False)] == [2]
+
+
+def test_an_endpoint_that_gets_no_traffic_may_be_late() -> None:
+    assert not late_endpoints([_waiting(0, 2), _waiting(1, 2), _waiting(2, 600, is_offered=False)])
+
+
+def test_a_long_way_is_no_late_answer() -> None:
+    far = path(PathKind.ENDPOINT, "10.244.3.1", 8080)
+    times = {"status": 200, "connect_seconds": 0.4, "first_byte_seconds": 0.41}
+    assert not late_endpoints([_waiting(0, 2), _waiting(1, 2), result(probe(2, far), OK, **times)])
