@@ -19,7 +19,14 @@ NAMING_PORTS = (80, 443, 8000, 8080, 8443)
 NAMING_WORDS = ("http", "https", "tls", "grpc", "web")
 
 
-@rule("SVC613", "external-name-is-an-address", Severity.ERROR, reads={"Service"}, source=SERVICE_DOC)
+@rule(
+    "SVC613",
+    "external-name-is-an-address",
+    Severity.ERROR,
+    reads={"Service"},
+    explains=("SVC610", "SVC532"),
+    source=SERVICE_DOC,
+)
 def external_name_is_an_address(ev: Evidence) -> Iterator[Match]:
     """**What.** `externalName` looks like an IP address.
 

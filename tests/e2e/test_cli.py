@@ -161,7 +161,7 @@ def test_namespace_context_and_kubeconfig_are_found_like_kubectl_finds_them(web:
         (["web", "-o", "nonsense"], "nonsense"),
         (["web", "--timeout", "soon"], "soon"),
         (["Web"], "Web"),
-        (["pod/web"], "pod/web"),
+        (["configmap/web"], "configmap/web"),
         (["web:81"], "80"),
         (["--dry-run"], "--dry-run"),
         (["explain", "SVC000"], "SVC000"),
