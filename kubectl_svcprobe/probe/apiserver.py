@@ -69,8 +69,7 @@ def _of_port(
     snapshot: Snapshot, service: Service, port: ServicePort, request: Request
 ) -> Iterator[ExposurePath | Unprobed]:
     proxy = ExposurePath(PathKind.SERVICE_PROXY, f"services/{service.name}", port.port, port)
-    if port.protocol != "TCP":
-        yield _not(proxy, f"{port.protocol}: the API server forwards TCP only")
+    if port.protocol != "TCP":  # there is no such way
         return
     if not snapshot.usable(port) and snapshot.could_read("EndpointSlice"):
         yield _not(proxy, "nothing is behind it")
