@@ -169,18 +169,17 @@ def load_all(folder: Path = FOLDER) -> list[Fault]:
 
 
 def some_of_each(faults: Sequence[Fault]) -> list[Fault]:
-    """All healthy ones and every other pair; of the others one that is found first as the same, preferably one that is
-    repaired; and of those that break the cluster, which take longest, one for each thing that breaks.
+    """So many as a test run has time for: of one thing each that shows a finding which none before has, those that are
+    repaired first; every other healthy one, every third pair; and of those that break the cluster, which take longest, one
+    for each thing that breaks.
     """
-    taken: dict[object, Fault] = {}
-    pairs = [fault.name for fault in faults if fault.group == "pairs"][::2]
-    for fault in sorted(faults, key=lambda fault: not fault.repair):
-        if fault.group == "pairs" and fault.name not in pairs:
-            continue
-        if fault.group in ("healthy", "pairs"):
-            taken[fault.name] = fault
-        elif fault.group == "cluster":
-            taken.setdefault(("cluster", *(str(broken["what"]) for broken in fault.breaks)), fault)
-        else:
-            taken.setdefault((fault.expect.codes[:1], fault.expect.information[:1]), fault)
-    return [fault for fault in faults if fault in taken.values()]
+    of = {group: [fault for fault in faults if fault.group == group] for group in ("", "pairs", "healthy", "cluster")}
+    taken = [*of["healthy"][::2], *of["pairs"][::3]]
+    shown: set[str] = set()
+    for fault in sorted(of[""], key=lambda fault: not fault.repair):
+        codes = {*fault.expect.codes, *fault.expect.information}
+        if not codes <= shown:
+            taken.append(fault)
+            shown |= codes
+    broken = {tuple(str(thing["what"]) for thing in fault.breaks): fault for fault in reversed(of["cluster"])}
+    return [fault for fault in faults if fault in taken or fault in broken.values()]
