@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import Namespace, deployment, service
+from tests.e2e.cluster import Namespace, deployment, ready_addresses, service
 from tests.e2e.command import kubectl_svcprobe, svcprobe
 from tests.e2e.gate import CREATE, DELETE, WATCH, Hold, Moment, gate
 from tests.e2e.runs import is_the_plugin, started, still_there
@@ -33,6 +33,10 @@ def web(namespace: Namespace) -> Namespace:
     local = {"type": "NodePort", "internalTrafficPolicy": "Local", "externalTrafficPolicy": "Local"}
     namespace.apply(pinned, service(type="NodePort"), service("local", selector={"app": "web"}, **local))
     namespace.roll_out("web")
+    for name in ("web", "local"):
+        namespace.until(
+            "endpointslices", lambda found: bool(ready_addresses(found)), f"kubernetes.io/service-name={name}"
+        )
     return namespace
 
 
