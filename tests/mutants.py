@@ -29,7 +29,7 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkResult
 from tests.pure import PACKAGE, pure_modules
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/unit/core", "tests/unit/rules", "tests/unit/render")
+TESTS = ("tests/unit/core", "tests/unit/flow", "tests/unit/rules", "tests/unit/render")
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 

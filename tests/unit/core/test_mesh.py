@@ -66,6 +66,7 @@ def test_the_proxys_container_tells_the_mesh() -> None:
         ("25, 8080", True),
         ("8000-8100", True),
         ("8081-8100", False),
+        ("8000-8079", False),
         ("*", False),
         ("-", False),
     ],

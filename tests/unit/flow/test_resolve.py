@@ -67,6 +67,8 @@ def cluster() -> FakeCluster:
         "hostnames": ["api.example"],
         "rules": [{"backendRefs": [{"name": "devops"}, {"name": "far", "namespace": "away"}]}],
     }
+    # The same selector, in a namespace where it matches nothing.
+    elsewhere = o.service("keeper", clusterIP="10.96.0.99", clusterIPs=["10.96.0.99"])
     return FakeCluster(
         {"kind": "Namespace", "metadata": {"name": "shop"}},
         node,
@@ -82,6 +84,7 @@ def cluster() -> FakeCluster:
             "partner", clusterIP="", clusterIPs=[], type="ExternalName", selector={}, externalName="api.partner.test"
         ),
         o.service("legacy", clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"], selector={}),
+        {**elsewhere, "metadata": {**elsewhere["metadata"], "namespace": "zoo"}},
         _pod("devops-1", "10.244.1.5", {"app": "devops"}),
         _pod("devops-0", "10.244.1.5", {"app": "devops"}, phase="Succeeded"),
         _pod("stray", "10.244.1.6", {"app": "devopz"}),
