@@ -67,5 +67,5 @@ def test_the_lab_has_no_device_but_its_own(lab: Lab) -> None:
     command = ["nsenter", "--net", f"--target={lab.supervisor}", "ip", "-o", "link"]
     control_plane = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     devices = {line.split(": ")[1].split("@")[0] for line in control_plane.splitlines()}
-    assert devices == {"lo", "br0", "to-workstation", "to-outside", "to-node-1", "to-node-2"}
+    assert devices == {"lo", "br0", "to-workstation", "to-edge", "to-outside", "to-node-1", "to-node-2"}
     assert not [device for device in devices - {"lo"} if f": {device}" in own]
