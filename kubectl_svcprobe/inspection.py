@@ -15,9 +15,9 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.facts.client import Client
 from kubectl_svcprobe.facts.clients import find_client
 from kubectl_svcprobe.facts.collect import collect
-from kubectl_svcprobe.facts.lookup import look_up_names
 from kubectl_svcprobe.facts.one_port import with_ports
 from kubectl_svcprobe.facts.snapshot import Snapshot
+from kubectl_svcprobe.lookup import all_addresses
 from kubectl_svcprobe.probe.apirun import ApiServerRun
 from kubectl_svcprobe.probe.apiserver import is_needed
 from kubectl_svcprobe.probe.apiserver import plan as plan_api_server
@@ -48,7 +48,7 @@ class Inspector:
         """
         self.run.say(f"reading service/{name} in {namespace}")
         snapshot = self.read(namespace, name, port)
-        snapshot = look_up_names(snapshot) if self.run.options.from_here else snapshot
+        snapshot = with_lookups(snapshot) if self.run.options.from_here else snapshot
         plan = self.plan(snapshot)
         if snapshot.service is None:
             return report(Evidence(snapshot, plan, kubectl=self.run.kubectl), self.run.options)
@@ -170,6 +170,13 @@ def report(evidence: Evidence, options: Options) -> Report:
         expectations=expectations(snapshot, evidence.results),
         samples=sample_facts(snapshot, evidence.samples),
     )
+
+
+def with_lookups(snapshot: Snapshot) -> Snapshot:
+    """Add the addresses of the load balancer's names; nothing is asked where it has none."""
+    ingresses = snapshot.service.load_balancer_ingress if snapshot.service else ()
+    names = [ingress.hostname for ingress in ingresses if ingress.hostname]
+    return replace(snapshot, lookups=all_addresses(names)) if names else snapshot
 
 
 def now() -> str:

@@ -28,9 +28,6 @@ from kubectl_svcprobe.facts.route import Route
 from kubectl_svcprobe.facts.snapshot import Snapshot, matching
 from kubectl_svcprobe.facts.workload import Pod
 
-#: What `cleanup` and the next run look for.
-MANAGED_BY = "app.kubernetes.io/managed-by=kubectl-svcprobe"
-
 
 def collect(cluster: ClusterApi, namespace: str, name: str, taken: str, client: Client | None = None) -> Snapshot:
     """Read everything that one Service's report needs.

@@ -22,7 +22,6 @@ class Proxy(str, Enum):
     KUBE_PROXY = "kube-proxy"
     CILIUM = "Cilium"
     OVN = "OVN-Kubernetes"
-    CALICO = "Calico's eBPF dataplane"
     KUBE_ROUTER = "kube-router"
     UNKNOWN = "the Service proxy"
 

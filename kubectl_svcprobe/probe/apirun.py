@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from math import ceil
 
 from kubectl_svcprobe.access.seam import ClusterApi
 from kubectl_svcprobe.errors import AccessError, Forbidden
@@ -14,44 +12,19 @@ from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.forward import LIMIT_SECONDS, ask
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
+from kubectl_svcprobe.probe.underway import Underway
 
 WORKERS = 12
 
-#: Beyond what the limits of all requests come to.
-GRACE_SECONDS = 1.0
 
-
-class ApiServerRun:
-    """Questions that start at once; `observations` waits for them. `transfer` limits each, in seconds."""
+class ApiServerRun(Underway):
+    """Questions to the API server. `transfer` limits each, in seconds."""
 
     def __init__(
         self, cluster: ClusterApi, namespace: str, service: str, probes: tuple[Probe, ...], transfer: float
     ) -> None:
         self._cluster, self._namespace, self._service, self._transfer = cluster, namespace, service, transfer
-        self._pool = ThreadPoolExecutor(WORKERS) if probes else None
-        self._futures: dict[tuple[int, int], Future[Observation]] = {
-            (probe.id, attempt): self._pool.submit(self._ask, probe, attempt)
-            for probe in probes
-            for attempt in range(probe.attempts)
-            if self._pool
-        }
-        rounds = ceil(len(self._futures) / WORKERS)
-        self._until = time.monotonic() + rounds * max(transfer, 2 * LIMIT_SECONDS) + GRACE_SECONDS
-
-    def observations(self) -> list[Observation]:
-        """What came back; an answer that comes letter by letter outlasts its limit, and is `not run`."""
-        wait(self._futures.values(), timeout=max(0.0, self._until - time.monotonic()))
-        return [
-            future.result()
-            if future.done()
-            else Observation(number, attempt, Outcome.NOT_RUN, detail="no end of it within the time allowed")
-            for (number, attempt), future in self._futures.items()
-        ]
-
-    def close(self) -> None:
-        """Let go of what is still under way."""
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        super().__init__(probes, self._ask, WORKERS, max(transfer, 2 * LIMIT_SECONDS))
 
     def _ask(self, probe: Probe, attempt: int) -> Observation:
         """One request, never an exception: what cannot be asked is a reason that is told."""

@@ -4,56 +4,28 @@ from __future__ import annotations
 
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from math import ceil
+from functools import partial
 
 from kubectl_svcprobe.probe import local_http
 from kubectl_svcprobe.probe.local_sockets import connect, greet_by_http2, has_route, send_datagram
 from kubectl_svcprobe.probe.observe import Observation, Outcome
 from kubectl_svcprobe.probe.plan import Probe
 from kubectl_svcprobe.probe.podspec import Timing
+from kubectl_svcprobe.probe.underway import Underway
 
 WORKERS = 24
 
 #: Why an address of IPv6 is not tried: that is a matter of this machine and its network, and not of the Service.
 NO_IPV6 = "this machine has no IPv6 route there"
 
-#: Beyond what the limits of all requests come to.
-GRACE_SECONDS = 1.0
 
-
-class LocalRun:
-    """Requests under way; they start at once and `observations` waits for them."""
+class LocalRun(Underway):
+    """Requests of this machine."""
 
     def __init__(self, probes: tuple[Probe, ...], timing: Timing) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS) if probes else None
-        self._futures: dict[tuple[int, int], Future[Observation]] = {}
-        for probe in probes:
-            for attempt in range(probe.attempts):
-                assert self._pool is not None
-                self._futures[probe.id, attempt] = self._pool.submit(try_once, probe, attempt, timing)
-        rounds = ceil(len(self._futures) / WORKERS)
-        self._until = time.monotonic() + rounds * (timing.connect + timing.transfer) + GRACE_SECONDS
-
-    def observations(self) -> list[Observation]:
-        """What came back, in no particular order.
-
-        A name server that is silent, or a server that sends its headers letter by letter, outlasts the limits of the
-        socket; that is `not run`.
-        """
-        wait(self._futures.values(), timeout=max(0.0, self._until - time.monotonic()))
-        return [
-            future.result()
-            if future.done()
-            else Observation(number, attempt, Outcome.NOT_RUN, detail="no end of it within the time allowed")
-            for (number, attempt), future in self._futures.items()
-        ]
-
-    def close(self) -> None:
-        """Let go of what is still under way."""
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        ask = partial(try_once, timing=timing)
+        super().__init__(probes, ask, WORKERS, timing.connect + timing.transfer)
 
 
 def try_once(probe: Probe, attempt: int, timing: Timing) -> Observation:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_svcprobe.probe.localrun import GRACE_SECONDS, NO_IPV6, LocalRun, try_once
+from kubectl_svcprobe.probe.localrun import NO_IPV6, LocalRun, try_once
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.podspec import Timing
 from kubectl_svcprobe.probe.request import Request
+from kubectl_svcprobe.probe.underway import GRACE_SECONDS
 from tests.sockets import servers
 from tests.sockets.curl import TIMING, probe
 from tests.sockets.servers import floods, http, serving, slowly

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_svcprobe.lookup import all_addresses
 from kubectl_svcprobe.probe.observe import Outcome
 from kubectl_svcprobe.probe.request import LOOKUP, Request
 from tests.sockets import curl
@@ -44,3 +45,8 @@ def test_by_ipv6_only_a_server_of_ipv4_is_not_met() -> None:
         asked = probe(0, "localhost", server.port, HTTP)
         (seen,) = curl.run((replace(asked, path=replace(asked.path, family="IPv6")),)).observations
     assert seen.outcome in (Outcome.REFUSED, Outcome.DNS_FAILED)
+
+
+def test_names_that_this_machine_does_not_know_have_no_address_however_odd_they_are() -> None:
+    names = ("nobody.invalid", "no..name", "\udce4.invalid", "x" * 300)
+    assert all_addresses(names) == dict.fromkeys(names, ())
