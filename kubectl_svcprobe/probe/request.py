@@ -34,6 +34,11 @@ class Request:
         return self.scheme not in ("tcp", "udp", "lookup")
 
     @property
+    def reason(self) -> str:
+        """Why it is asked so, as the end of a sentence."""
+        return self.why if self.why == AS_ASKED else f"because of {self.why}"
+
+    @property
     def is_http2(self) -> bool:
         """Whether it is HTTP/2 without TLS, from the first byte."""
         return self.scheme in ("h2c", "grpc")

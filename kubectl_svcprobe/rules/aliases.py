@@ -168,7 +168,7 @@ def alias_target_does_not_answer(ev: Evidence) -> Iterator[Match]:
             f"{path.port} ({how}).",
             message=f"{_where(ev).capitalize()}, {path.target}: {how}. Whether clients use port {path.port} is not known: "
             "the ports of an ExternalName have no effect.",
-            evidence=(f"asked this way because of {result.probe.request.why}",),
+            evidence=(f"asked this way {result.probe.request.reason}",),
             fix=(f"look at the server behind {path.host}, and at what lets pods of this cluster get there",),
             confidence=Confidence.LIKELY,
         )

@@ -8,6 +8,7 @@ from kubectl_svcprobe.evidence import Evidence
 from kubectl_svcprobe.probe.expect import why_expected
 from kubectl_svcprobe.probe.exposure import PathKind
 from kubectl_svcprobe.probe.observe import WANTS_CERTIFICATE
+from kubectl_svcprobe.probe.request import AS_ASKED
 from kubectl_svcprobe.probe.results import PathResult
 from kubectl_svcprobe.report import Confidence, Severity
 from kubectl_svcprobe.rules.rule import DEBUG_SERVICE, Match, rule
@@ -37,7 +38,7 @@ def fails_unexplained(ev: Evidence) -> Iterator[Match]:
     if service is None or not failed:
         return
     how = listed(dict.fromkeys(r.detail or r.outcome.value.replace("-", " ") for r in failed))
-    is_asked_for = any(r.probe.request.why in ("--path", "--scheme", "as asked for") for r in failed)
+    is_asked_for = any(r.probe.request.why == AS_ASKED for r in failed)
     everything = len(failed) == len(owed)
     part = "no path answers" if everything else f"{len(failed)} of {count(len(owed), 'path')} fail"
     yield Match(
@@ -45,7 +46,7 @@ def fails_unexplained(ev: Evidence) -> Iterator[Match]:
         headline=f"{service.name}: {part} ({how}), possibly for a reason that is not known here.",
         message=f"{listed(dict.fromkeys(r.probe.path.target for r in failed))}: {how}. Nothing that was looked at says why; the "
         "application possibly wants to be asked otherwise.",
-        evidence=(f"asked by {failed[0].probe.request}, because of {failed[0].probe.request.why}",),
+        evidence=(f"asked by {failed[0].probe.request}, {failed[0].probe.request.reason}",),
         fix=(ev.kubectl.svcprobe(service.namespace, service.name, "-o", "wide"), "shows each path and its times"),
         severity=None if everything and not is_asked_for else Severity.WARNING,
         confidence=Confidence.POSSIBLE,

@@ -90,7 +90,7 @@ def accepts_but_does_not_answer(ev: Evidence) -> Iterator[Match]:
 
 def _silence_evidence(ev: Evidence, port: ServicePort, results: Sequence[PathResult]) -> Iterator[str]:
     yield from dict.fromkeys(r.detail for r in results if r.detail)
-    yield f"asked this way because of {results[0].probe.request.why}"
+    yield f"asked this way {results[0].probe.request.reason}"
     if others := [r for r in ev.closer.dialects if r.probe.path.service_port == port]:
         yield f"no answer to {listed((str(r.probe.request) for r in others), 4)} either"
 

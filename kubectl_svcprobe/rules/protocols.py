@@ -38,7 +38,7 @@ def say_app_protocol(ev: Evidence, port: ServicePort, value: str) -> Iterator[st
     yield f"says that port {port.port} of {meta.name} speaks {value}, to this tool and to gateways and meshes; moves no packet"
 
 
-def _understood(ev: Evidence, port: ServicePort, scheme: str, is_proxied: bool = False) -> bool:
+def understood(ev: Evidence, port: ServicePort, scheme: str, is_proxied: bool = False) -> bool:
     """Whether an endpoint that gave no answer gave one when it was asked so."""
     return any(
         r.probe.request.scheme == scheme and r.probe.request.is_proxied == is_proxied
@@ -47,7 +47,7 @@ def _understood(ev: Evidence, port: ServicePort, scheme: str, is_proxied: bool =
 
 
 def _asked(results: Sequence[PathResult]) -> str:
-    return f"asked by {results[0].probe.request} because of {results[0].probe.request.why}"
+    return f"asked by {results[0].probe.request} {results[0].probe.request.reason}"
 
 
 @rule("SVC705", "tls-handshake-fails", Severity.WARNING, reads={"Service"}, source=APP_PROTOCOL_DOC)
@@ -79,7 +79,7 @@ def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
             else f"{ev.part(port)} accepts connections, but fails the TLS handshake on port {number}.",
             message=f"{_every(results)} on port {number}: {results[0].detail}.",
             evidence=(
-                f"TLS was tried because of {results[0].probe.request.why}",
+                f"TLS was tried {results[0].probe.request.reason}",
                 *(() if is_plain else ("it may want a client certificate, or another version of TLS",)),
             ),
             fix=tuple(_plain_fixes(ev, port, is_plain)),
@@ -119,7 +119,7 @@ def tls_port_asked_in_plain(ev: Evidence) -> Iterator[Match]:
         if not results or results[0].probe.request.scheme != "http":
             continue
         number = results[0].probe.path.port
-        if is_proven := _understood(ev, port, "https"):
+        if is_proven := understood(ev, port, "https"):
             confidence, how = Confidence.CERTAIN, "it gave no answer in plain text, and one by TLS"
         elif not all(r.http_status == 400 for r in results):
             continue
@@ -158,9 +158,9 @@ def not_http_1(ev: Evidence) -> Iterator[Match]:
     """
     for port in ev.snapshot.service.ports if ev.snapshot.service else ():
         results = ev.offered_endpoints(port)
-        if not results or not results[0].probe.request.is_http:
+        if not results or not results[0].probe.request.is_http or results[0].probe.request.is_http2:
             continue
-        is_proven = _understood(ev, port, "h2c")
+        is_proven = understood(ev, port, "h2c")
         if not is_proven and not all(r.outcome is Outcome.CONNECTED and r.detail for r in results):
             continue
         number = results[0].probe.path.port
