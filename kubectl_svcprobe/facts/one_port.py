@@ -59,9 +59,9 @@ def _of_scheme(service: Service, ports: tuple[ServicePort, ...], scheme: str) ->
         return ports
     chosen = tuple(p for p in ports if p.protocol == protocol)
     if not chosen:
+        among = " among those asked for" if ports != service.ports else ""
         raise UsageError(
-            f"error: {scheme} is spoken over {protocol}, and service/{service.name} has no such port asked for; "
-            f"it has {_listed(service.ports)}"
+            f"error: --scheme {scheme}: service/{service.name} has no {protocol} port{among}; it has {_listed(service.ports)}"
         )
     return chosen
 

@@ -58,8 +58,8 @@ def tls_handshake_fails(ev: Evidence) -> Iterator[Match]:
     clients and gateways that go by those fail too. Where the server does speak TLS, the two do not agree on a version or
     cipher, or it wants a client certificate and says so only in general, or by ending the connection.
 
-    **Known exceptions.** Certificates are not judged, so an expired one, or one of another name, is no reason. A server
-    that says that it wants a client certificate is another finding (SVC708).
+    **Known exceptions.** Certificates are not verified, so an expired one, or one of another name, is no reason (SVC712 to
+    SVC715 are about those). A server that says that it wants a client certificate is another finding (SVC708).
 
     **How to confirm.** `kubectl port-forward pod/POD :PORT`, then `curl -v http://127.0.0.1:…/` and
     `openssl s_client -connect 127.0.0.1:…` at the port that it prints.

@@ -89,5 +89,5 @@ def test_two_ports_of_one_number_are_told_apart(words: tuple[str, ...], scheme: 
 
 
 def test_a_scheme_that_no_port_can_carry_is_refused() -> None:
-    with pytest.raises(UsageError, match="udp is spoken over UDP, and service/web has no such port"):
+    with pytest.raises(UsageError, match="--scheme udp: service/web has no UDP port"):
         with_ports(SNAPSHOT, (), "udp")
